@@ -1,0 +1,62 @@
+"""The command line of the OAuth Proxy."""
+
+import os
+from pathlib import Path
+
+import click
+
+from extauthz import __version__
+from extauthz.config import Program
+from extauthz.config.command import config_group, config_option, fail, load_or_exit
+from extauthz.cookies.keys import new_key_pair, new_session_key
+from extauthz.telemetry import Log, logger
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="envoy-token-handler")
+def main() -> None:
+    """The OAuth Proxy of the Token Handler Pattern for Envoy: an ext_authz v3 server."""
+
+
+@main.command()
+@config_option
+def serve(file: Path) -> None:
+    """Answer Envoy until SIGTERM or SIGINT."""
+    # grpc takes a while to import, and the other commands do without it.
+    from extauthz.doors.grpc import ListenError
+    from extauthz.serve import run
+
+    config = load_or_exit(file, Program.EXTAUTHZ)
+    try:
+        run(config, Log(logger(config.log)))
+    except ListenError as error:
+        fail(Program.EXTAUTHZ, str(error))
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="The folder to write to.")
+@click.option("--type", "kind", type=click.Choice(["x25519", "p-256"]), default="x25519", show_default=True)
+def keygen(out: Path, kind: str) -> None:
+    """Make the keys one installation needs, and tell which program gets which."""
+    private, public = new_key_pair(kind)
+    out.mkdir(parents=True, exist_ok=True)
+    _write(out / "cookie-private.pem", private, "for the proxy only: cookie.private_key_files")
+    _write(out / "cookie-public.pem", public, "for the agent: cookie.public_key_file")
+    _write(out / "session.key", new_session_key(), "for the agent only: cookie.session_key_files")
+
+
+main.add_command(config_group(Program.EXTAUTHZ))
+
+
+def _write(path: Path, contents: bytes, use: str) -> None:
+    try:
+        # Exclusive: a key that sessions are sealed with must not be lost to a second keygen.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(contents)
+    except OSError as error:
+        fail(Program.EXTAUTHZ, f"{path}: {error.strerror}")
+    click.echo(f"{path}  {use}")
+
+
+if __name__ == "__main__":
+    main()

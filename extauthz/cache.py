@@ -1,0 +1,93 @@
+"""A bounded map with expiry, and flights that let many wait for one load.
+
+Knows nothing of tokens. Keys are digests the caller made, so no secret is kept as a key.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+# What an entry costs beside its payload: key, value object, map slot. Measured, rounded up.
+ENTRY_OVERHEAD_BYTES = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[V]):
+    """One cached value. `until`: seconds on the cache's clock; `size`: bytes counted against the bound."""
+
+    value: V
+    until: float
+    size: int
+
+
+class Cache(Generic[V]):
+    """Least recently used goes first when entries or bytes exceed their bounds. Not for use across threads."""
+
+    def __init__(self, *, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
+        self._entries: OrderedDict[bytes, Entry[V]] = OrderedDict()
+        self._flights: dict[bytes, asyncio.Task[V]] = {}
+        self._max_entries, self._max_bytes = max_entries, max_bytes
+        self._bytes = 0
+        self._clock = clock
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def weight(self) -> int:
+        """What the entries are counted as, in bytes."""
+        return self._bytes
+
+    def get(self, key: bytes) -> V | None:
+        """The value, unless it is absent or past its time."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if entry.until <= self._clock():
+            self.drop(key)
+            return None
+        self._entries.move_to_end(key)
+        return entry.value
+
+    def put(self, key: bytes, value: V, *, ttl: float, payload_bytes: int) -> None:
+        """Keep `value` for `ttl` seconds; not at all when `ttl` is not positive."""
+        self.drop(key)
+        if ttl <= 0:
+            return
+        entry = Entry(value, self._clock() + ttl, payload_bytes + ENTRY_OVERHEAD_BYTES)
+        self._entries[key] = entry
+        self._bytes += entry.size
+        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+            self.drop(next(iter(self._entries)))
+
+    def drop(self, key: bytes) -> None:
+        """Forget `key`, if it is there."""
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._bytes -= entry.size
+
+    async def load(self, key: bytes, loader: Callable[[], Awaitable[V]]) -> V:
+        """Run `loader` once for all who ask for `key` meanwhile, and give all of them its value.
+
+        The flight belongs to nobody: a caller that is cancelled, the first one included, leaves it flying for the
+        others. What the loader raises, all of them get.
+        """
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = asyncio.ensure_future(_run(loader))
+            self._flights[key] = flight
+            flight.add_done_callback(lambda done: self._land(key, done))
+        return await asyncio.shield(flight)
+
+    def _land(self, key: bytes, flight: "asyncio.Task[V]") -> None:
+        self._flights.pop(key, None)
+        if not flight.cancelled():
+            flight.exception()  # seen: nobody may be left to retrieve it, and that is no fault
+
+
+async def _run(loader: Callable[[], Awaitable[V]]) -> V:
+    return await loader()

@@ -1,0 +1,17 @@
+"""The configuration of both programs: one YAML file, environment overrides, every problem reported at once."""
+
+from extauthz.config.files import Program, Secret
+from extauthz.config.load import ConfigError, load, schema
+from extauthz.config.model import AppConfig, Config, LogConfig, cookie_names
+
+__all__ = [
+    "AppConfig",
+    "Config",
+    "ConfigError",
+    "LogConfig",
+    "Program",
+    "Secret",
+    "cookie_names",
+    "load",
+    "schema",
+]

@@ -1,0 +1,67 @@
+"""What both programs' command lines have in common: where the configuration comes from, and checking it."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import click
+
+from extauthz.config.files import Program
+from extauthz.config.load import ConfigError, load, schema
+from extauthz.config.model import Config
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def config_option(command: F) -> F:
+    """`--config FILE`, or the environment's TOKEN_HANDLER_CONFIG."""
+    option = click.option(
+        "--config",
+        "file",
+        type=click.Path(path_type=Path),
+        envvar="TOKEN_HANDLER_CONFIG",
+        required=True,
+        show_envvar=True,
+        help="The YAML file.",
+    )
+    return option(command)
+
+
+def load_or_exit(file: Path, program: Program) -> Config:
+    """The configuration, or its problems on standard error, a line each, and exit status 2."""
+    try:
+        return load(file, program, os.environ)
+    except ConfigError as error:
+        fail(program, *error.problems)
+
+
+def fail(program: Program, *lines: str) -> NoReturn:
+    """Say what is wrong and exit with status 2."""
+    for line in lines:
+        click.echo(f"{program}: {line}", err=True)
+    sys.exit(2)
+
+
+def config_group(program: Program) -> click.Group:
+    """`config check` and `config schema`."""
+
+    @click.group("config")
+    def group() -> None:
+        """Check the configuration before it is needed."""
+
+    @group.command()
+    @config_option
+    def check(file: Path) -> None:
+        """Read the file and every key and secret this program needs; tell all problems at once."""
+        config = load_or_exit(file, program)
+        click.echo(f"{file} is good: {', '.join(config.apps)}")
+
+    @group.command("schema")
+    def print_schema() -> None:
+        """Print the JSON schema of the file."""
+        click.echo(json.dumps(schema(), indent=2))
+
+    return group

@@ -1,0 +1,106 @@
+"""Reading the configuration: YAML, then the environment over it, then one validation that tells every problem."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from extauthz.config.files import Loading, Program, Secret
+from extauthz.config.model import Config
+
+# TOKEN_HANDLER__APPS__SHOP__CLIENT_ID=... sets apps.shop.client_id.
+PREFIX = "TOKEN_HANDLER__"
+SECRET = "client_secret"  # noqa: S105  # the name of a key
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used. `problems`: one line each, beginning with the key."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def load(path: Path, program: Program, environ: Mapping[str, str]) -> Config:
+    """The configuration of `program`, its files read. Raises ConfigError with every problem at once."""
+    document = _read_yaml(path)
+    problems = [*_overlay(document, environ)]
+    try:
+        config = Config.model_validate(document, context=Loading(program, path.parent))
+    except ValidationError as error:
+        raise ConfigError([*problems, *_lines(error)]) from None
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the file."""
+    return Config.model_json_schema()
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}"]) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark is not None else ""
+        raise ConfigError([f"{path}: not YAML{where}"]) from error
+    if not isinstance(document, dict):
+        raise ConfigError([f"{path}: holds no settings"])
+    return document
+
+
+def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
+    """Put the environment's settings into `document`; yield what is wrong with either."""
+    yield from _written_secrets(document, ())
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX):
+            *groups, key = variable.removeprefix(PREFIX).lower().split("__")
+            try:
+                _set(document, groups, key, environ[variable])
+            except TypeError:
+                yield f"{variable}: there is no such group of settings"
+
+
+def _set(document: dict[str, Any], groups: list[str], key: str, text: str) -> None:
+    target: Any = document
+    for group in groups:
+        # App names may hold hyphens, which environment variables cannot.
+        existing = next((name for name in target if str(name).replace("-", "_") == group), group)
+        target = target.setdefault(existing, {})
+        if not isinstance(target, dict):
+            raise TypeError
+    if key == SECRET:
+        target[f"{SECRET}_file"] = Secret(text)
+    else:
+        target[key] = yaml.safe_load(text) if text[:1] in ("[", "{") else text
+
+
+def _written_secrets(settings: object, where: tuple[object, ...]) -> Iterator[str]:
+    if isinstance(settings, dict):
+        for key, value in list(settings.items()):
+            if key == SECRET:
+                del settings[key]
+                yield f"{_key((*where, key))}: a secret does not belong in this file; use {SECRET}_file"
+            else:
+                yield from _written_secrets(value, (*where, key))
+
+
+def _lines(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        message = problem["msg"].removeprefix("Value error, ")
+        yield f"{_key(problem['loc'])}: {_WORDS.get(problem['type'], message)}"
+
+
+def _key(path: tuple[object, ...]) -> str:
+    """("apps", "shop", "hosts", 0) as apps.shop.hosts[0]."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path if part != "[key]")
+    return text.removeprefix(".")
+
+
+_WORDS = {"missing": "is needed", "extra_forbidden": "there is no such setting"}

@@ -1,0 +1,87 @@
+"""The scalar settings that have a form of their own: URLs, origins, listeners, names."""
+
+import re
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator
+
+APP_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
+SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+", re.ASCII)  # RFC 6749 section 3.3
+PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
+LOOPBACK = re.compile(r"(.+\.)?localhost|127\.\d+\.\d+\.\d+|::1")
+
+
+def split(url: str) -> SplitResult:
+    """A web URL without user, query or fragment; ValueError otherwise."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment or "@" in url:
+        raise ValueError("an https URL without user, query or fragment is needed")
+    _ = parts.port  # raises ValueError for a port that is no number
+    return parts
+
+
+def origin_of(url: str) -> str:
+    """The origin as browsers serialize it: lower case, the scheme's own port left out.
+
+    https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
+    """
+    parts = split(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    standard = {"https": 443, "http": 80}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, standard) else "")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this machine, where plain http leaks nothing."""
+    return LOOPBACK.fullmatch(split(url).hostname or "") is not None
+
+
+def _url(url: str) -> str:
+    split(url)
+    return url
+
+
+def _origin(origin: str) -> str:
+    if origin_of(origin) != origin:
+        raise ValueError(f"an origin is scheme, host and port only, as browsers write it: {origin_of(origin)}")
+    return origin
+
+
+def _app_name(name: str) -> str:
+    if not APP_NAME.fullmatch(name):
+        raise ValueError("an app's name is 1 to 32 of a-z, 0-9 and inner hyphens")
+    return name
+
+
+def _path(path: str) -> str:
+    if not PATH.fullmatch(path):
+        raise ValueError("a path like /oauth-agent is needed: it starts with a slash and ends without one")
+    return path
+
+
+def _listener(address: str) -> str:
+    if re.fullmatch(r"unix:/.+|(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}", address) is None:
+        raise ValueError("a listener is HOST:PORT or unix:/PATH")
+    return address
+
+
+def _scope(scope: str) -> str:
+    if not scope or not all(SCOPE_TOKEN.fullmatch(token) for token in scope.split(" ")):
+        raise ValueError("scope tokens separated by single blanks are needed")
+    return scope
+
+
+def _host(host: str) -> str:
+    if re.fullmatch(r"[a-z0-9.-]+|\[[0-9a-f:]+\]", host) is None:
+        raise ValueError("a host name in lower case, without port, is needed")
+    return host
+
+
+Url = Annotated[str, AfterValidator(_url)]
+Origin = Annotated[str, AfterValidator(_origin)]
+AppName = Annotated[str, AfterValidator(_app_name)]
+UrlPath = Annotated[str, AfterValidator(_path)]
+Listener = Annotated[str, AfterValidator(_listener)]
+Scope = Annotated[str, AfterValidator(_scope)]
+Host = Annotated[str, AfterValidator(_host)]

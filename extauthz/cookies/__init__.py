@@ -1,0 +1,1 @@
+"""Cookies: reading the Cookie header, and the sealed values inside. Knows nothing of HTTP, apps or OAuth."""

@@ -1,0 +1,80 @@
+"""The Cookie request header: find our cookie in it, and take ours out of it.
+
+Ten lines of our own: `http.cookies` drops what follows a neighbour it dislikes, unquotes values, and lets the
+last of two equal names win. We follow the server side of RFC 6265bis section 5.8: split at ";", trim blanks and
+tabs (and nothing else: str.strip() would also trim U+2000 and so accept a forged `__Host-` name), divide at the
+first "=", leave values as they are. https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+OWS = " \t"
+
+
+class AmbiguousCookie(Exception):
+    """Our cookie is there more than once with different values, or where a proxy may have joined two lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class CookieHeader:
+    """The Cookie field lines of one request.
+
+    `comma_joined`: repeated lines were joined by a comma before we saw them, as Envoy does in its `headers` map.
+    Then a comma may be part of a value or the seam of two lines; nobody can tell which.
+    """
+
+    lines: tuple[str, ...] = ()
+    comma_joined: bool = False
+
+    def find(self, name: str) -> str | None:
+        """The value of cookie `name`, None when absent, AmbiguousCookie when it cannot be told."""
+        if not any(name in line for line in self.lines):
+            return None
+        values = {value for own, value in self._pairs() if own == name}
+        if len(values) > 1 or self._hides(name.__eq__):
+            raise AmbiguousCookie
+        return values.pop() if values else None
+
+    def without(self, is_ours: Callable[[str], bool]) -> str | None:
+        """The header to send upstream: every foreign pair byte for byte, or None when nothing is left.
+
+        A pair that is not UTF-8 cannot be written into Envoy's answer (a protobuf string), so it is dropped when
+        the header has to be rewritten.
+        """
+        kept = (part for line in self.lines for part in line.split(";") if not is_ours(_name(part)))
+        if self.comma_joined:
+            kept = (_without_seams(part, is_ours) for part in kept)
+        return "; ".join(part.strip(OWS) for part in kept if part.strip(OWS) and _is_utf8(part)) or None
+
+    def holds(self, is_ours: Callable[[str], bool]) -> bool:
+        """Whether any cookie is one of ours."""
+        return any(is_ours(own) for own, _ in self._pairs()) or self._hides(is_ours)
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        for line in self.lines:
+            for part in line.split(";"):
+                name, equals, value = part.partition("=")
+                if equals:
+                    yield name.strip(OWS), value.strip(OWS)
+
+    def _hides(self, is_ours: Callable[[str], bool]) -> bool:
+        """Whether one of our cookies stands behind a comma, where it may be a neighbour's value or a line's start."""
+        return self.comma_joined and any(
+            is_ours(_name(piece)) for line in self.lines for part in line.split(";") for piece in part.split(",")[1:]
+        )
+
+
+def _name(part: str) -> str:
+    name, equals, _ = part.partition("=")
+    return name.strip(OWS) if equals else ""
+
+
+def _without_seams(part: str, is_ours: Callable[[str], bool]) -> str:
+    first, *rest = part.split(",")
+    return ",".join([first, *(piece for piece in rest if not is_ours(_name(piece)))])
+
+
+def _is_utf8(part: str) -> bool:
+    """Bytes that were not UTF-8 arrive as lone surrogates (PEP 383)."""
+    return part.isascii() or not any("\ud800" <= character <= "\udfff" for character in part)

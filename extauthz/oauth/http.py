@@ -1,0 +1,110 @@
+"""The one HTTP client towards authorization servers: every call bounded in time and size, no redirects.
+
+A redirect is an error: following one would carry our client secret to another host.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from extauthz.oauth.errors import AuthorizationServerError, Trouble
+
+MAX_BODY_BYTES = 256 * 1024  # a JWKS of a hundred RSA keys is 60 kB
+TOTAL_SECONDS = 5.0  # for a whole call, slow bodies included; connecting may take 2 of them
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of the authorization server, read to its end. `content_type` without parameters, lower case."""
+
+    status: int
+    content_type: str
+    body: bytes = field(repr=False)
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object. Raises AuthorizationServerError when it is none."""
+        try:
+            members = json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise AuthorizationServerError(Trouble.BAD_ANSWER, "the answer is not JSON") from error
+        if not isinstance(members, dict):
+            raise AuthorizationServerError(Trouble.BAD_ANSWER, "the answer is not a JSON object")
+        return members
+
+
+class HttpClient:
+    """Asks one authorization server. `transport` is for tests; `ca_file` replaces the system's trust store."""
+
+    def __init__(
+        self,
+        *,
+        ca_file: str | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        total_seconds: float = TOTAL_SECONDS,
+    ) -> None:
+        self._total_seconds = total_seconds
+        self._client = httpx2.AsyncClient(
+            transport=transport,
+            verify=httpx2.create_ssl_context(ca_file) if ca_file else True,
+            timeout=httpx2.Timeout(total_seconds, connect=min(2.0, total_seconds)),
+            limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0),
+            follow_redirects=False,
+            # identity only: a compressed answer could unfold to any size
+            headers={"accept-encoding": "identity", "user-agent": "envoy-token-handler"},
+        )
+
+    async def get(self, url: str) -> Reply:
+        """GET, for metadata and keys."""
+        return await self._bounded("GET", url, {"accept": "application/json"}, None)
+
+    async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
+        """POST a form, URL-encoded."""
+        return await self._bounded("POST", url, headers, form)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _bounded(
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> Reply:
+        try:
+            async with asyncio.timeout(self._total_seconds):
+                return await self._send(method, url, headers, form)
+        except (TimeoutError, httpx2.TimeoutException) as error:
+            raise AuthorizationServerError(Trouble.TIMEOUT, f"{url} did not answer in time") from error
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            kind = type(error).__name__
+            raise AuthorizationServerError(Trouble.UNREACHABLE, f"{url} cannot be reached: {kind}") from error
+
+    async def _send(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Reply:
+        request = self._client.build_request(method, url, headers=dict(headers), data=dict(form) if form else None)
+        response = await self._client.send(request, stream=True)
+        try:
+            body = await _read(response)
+        finally:
+            await response.aclose()
+        content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return Reply(response.status_code, content_type, body)
+
+
+async def _read(response: httpx2.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise AuthorizationServerError(Trouble.BAD_ANSWER, f"the answer exceeds {MAX_BODY_BYTES} bytes")
+    return bytes(body)
+
+
+def require_success(reply: Reply, what: str) -> None:
+    """Raise AuthorizationServerError unless the status is 200; `what` names the call in the message."""
+    if reply.status in (401, 403):
+        message = f"{what} refused our client credentials with status {reply.status}"
+        raise AuthorizationServerError(Trouble.REFUSED_US, message)
+    if reply.status != 200:
+        raise AuthorizationServerError(Trouble.ERROR, f"{what} answered status {reply.status}")

@@ -1,0 +1,81 @@
+"""Authorization server metadata: OpenID Connect Discovery 1.0 and RFC 8414, fetched when needed and kept.
+
+The authorization server being down never stops a program from starting: the first request that needs the metadata
+fetches it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from extauthz.oauth.errors import AuthorizationServerError, Trouble
+from extauthz.oauth.http import HttpClient, require_success
+from extauthz.oauth.refreshed import Refreshed
+
+KEEP_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What we use of the metadata document; a member that the server does not offer is None."""
+
+    issuer: str
+    jwks_uri: str
+    authorization_endpoint: str | None = None
+    token_endpoint: str | None = None
+    introspection_endpoint: str | None = None
+    end_session_endpoint: str | None = None
+    sends_iss: bool = False  # RFC 9207: every authorization response carries `iss`
+
+
+class Discovery:
+    """The metadata of one issuer, shared by all who need it. `clock`: seconds, any origin."""
+
+    def __init__(self, issuer: str, http: HttpClient, clock: Callable[[], float]) -> None:
+        self._issuer, self._http = issuer, http
+        self._document = Refreshed(self._fetch, clock)
+
+    @property
+    def issuer(self) -> str:
+        """The configured issuer identifier."""
+        return self._issuer
+
+    async def metadata(self) -> Metadata:
+        """The metadata, at most an hour old while the server answers. Raises AuthorizationServerError."""
+        return await self._document.get(KEEP_SECONDS)
+
+    async def _fetch(self) -> Metadata:
+        reply = await self._http.get(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
+        require_success(reply, "discovery")
+        return read(reply.json(), self._issuer)
+
+
+def read(document: dict[str, Any], issuer: str) -> Metadata:
+    """Check a metadata document. The issuer in it must be the configured one, exactly (RFC 8414 section 3.3)."""
+    if document.get("issuer") != issuer:
+        raise AuthorizationServerError(Trouble.BAD_ANSWER, f"the metadata is not of issuer {issuer}")
+    return Metadata(
+        issuer=issuer,
+        jwks_uri=_url(document, "jwks_uri"),
+        authorization_endpoint=_optional_url(document, "authorization_endpoint"),
+        token_endpoint=_optional_url(document, "token_endpoint"),
+        introspection_endpoint=_optional_url(document, "introspection_endpoint"),
+        end_session_endpoint=_optional_url(document, "end_session_endpoint"),
+        sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
+    )
+
+
+def endpoint(url: str | None, name: str) -> str:
+    """`url`, or an AuthorizationServerError that names the endpoint the metadata lacks."""
+    if url is None:
+        raise AuthorizationServerError(Trouble.BAD_ANSWER, f"the metadata names no {name}")
+    return url
+
+
+def _url(document: dict[str, Any], name: str) -> str:
+    return endpoint(_optional_url(document, name), name)
+
+
+def _optional_url(document: dict[str, Any], name: str) -> str | None:
+    value = document.get(name)
+    return value if isinstance(value, str) and value.startswith(("https://", "http://")) else None

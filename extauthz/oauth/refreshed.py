@@ -1,0 +1,49 @@
+"""A document of the authorization server, fetched when needed, shared, and kept while the server is down."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from extauthz.oauth.errors import AuthorizationServerError
+
+V = TypeVar("V")
+
+# A dead server is asked once a second, not once a request.
+RETRY_SECONDS = 1.0
+
+
+class Refreshed(Generic[V]):
+    """One fetch at a time for all who wait. `clock`: seconds, any origin."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[V]], clock: Callable[[], float]) -> None:
+        self._fetch, self._clock = fetch, clock
+        self._lock = asyncio.Lock()
+        self._value: V | None = None
+        self._fetched_at = float("-inf")
+        self._failed_at = float("-inf")
+        self._failure: AuthorizationServerError | None = None
+
+    async def get(self, max_age: float) -> V:
+        """The document, fetched again when it is older than `max_age` seconds.
+
+        While the server is down an older document serves. Raises AuthorizationServerError when there is none.
+        """
+        value = self._young(max_age)
+        if value is not None:
+            return value
+        async with self._lock:
+            return self._young(max_age) or await self._refetch()
+
+    def _young(self, max_age: float) -> V | None:
+        return self._value if self._clock() < self._fetched_at + max_age else None
+
+    async def _refetch(self) -> V:
+        if self._failure is None or self._clock() >= self._failed_at + RETRY_SECONDS:
+            try:
+                self._value, self._failure = await self._fetch(), None
+                self._fetched_at = self._clock()
+            except AuthorizationServerError as error:
+                self._failed_at, self._failure = self._clock(), error
+        if self._value is not None:
+            return self._value
+        raise self._failure or AssertionError("neither a document nor a failure")

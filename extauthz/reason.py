@@ -1,0 +1,125 @@
+"""Every reason a request can be refused for, and what client and operator are told about it.
+
+One word serves the log, the metrics, `explain`, Envoy's access log and the docs. The client sees less: one
+status and one body for a whole class of reasons, so that it learns nothing about a cookie it forged.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a request was refused. The words are stable."""
+
+    NO_CREDENTIALS = "no_credentials"
+    AMBIGUOUS_COOKIE = "ambiguous_cookie"
+    MALFORMED_COOKIE = "malformed_cookie"
+    UNKNOWN_COOKIE_KEY = "unknown_cookie_key"
+    UNDECRYPTABLE_COOKIE = "undecryptable_cookie"
+    TOKEN_INACTIVE = "token_inactive"  # noqa: S105  # a reason, not a password; so below
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105
+    CSRF_HEADER = "csrf_header"
+    ORIGIN_MISSING = "origin_missing"
+    ORIGIN_UNTRUSTED = "origin_untrusted"
+    CROSS_SITE = "cross_site"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    MALFORMED_REQUEST = "malformed_request"
+    TWO_CREDENTIALS = "two_credentials"
+    UNKNOWN_APP = "unknown_app"
+    AS_UNREACHABLE = "as_unreachable"
+    AS_TIMEOUT = "as_timeout"
+    AS_ERROR = "as_error"
+    AS_BAD_ANSWER = "as_bad_answer"
+    AS_REFUSED_US = "as_refused_us"
+    ROUTE_SETTING = "route_setting"
+    INTERNAL_ERROR = "internal_error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the client is told: HTTP status, body members, and the RFC 6750 challenge."""
+
+    status: int
+    code: str
+    message: str
+    # Parameters after `Bearer realm="..."`; None for no WWW-Authenticate at all (RFC 6750 section 3).
+    challenge: str | None = None
+    retry_after: int | None = None  # seconds
+
+
+_MISSING = "Access denied due to missing or invalid credentials"
+_NO_CREDENTIALS = Answer(status=401, code="unauthorized", message=_MISSING, challenge="")
+# A request with a credential that does not serve is told so (RFC 6750 section 3.1); which defect it was, it is not.
+_BAD_CREDENTIALS = Answer(status=401, code="unauthorized", message=_MISSING, challenge=', error="invalid_token"')
+# 403 and not 401: a single-page app answers 401 with a refresh, which would not help here.
+_FORBIDDEN = Answer(status=403, code="forbidden", message="Access denied due to invalid request details")
+_SCOPE = Answer(
+    status=403,
+    code="insufficient_scope",
+    message="The token does not contain the required scope",
+    challenge=', error="insufficient_scope"',
+)
+_BAD_REQUEST = Answer(
+    status=400,
+    code="bad_request",
+    message="Access denied due to invalid request details",
+    challenge=', error="invalid_request"',
+)
+_UNAVAILABLE = Answer(
+    status=503,
+    code="temporarily_unavailable",
+    message="Authorization is temporarily unavailable",
+    retry_after=5,
+)
+_OUR_FAULT = Answer(status=500, code="server_error", message="Problem encountered processing the request")
+
+ANSWERS: dict[Reason, Answer] = {
+    Reason.NO_CREDENTIALS: _NO_CREDENTIALS,
+    Reason.AMBIGUOUS_COOKIE: _BAD_CREDENTIALS,
+    Reason.MALFORMED_COOKIE: _BAD_CREDENTIALS,
+    Reason.UNKNOWN_COOKIE_KEY: _BAD_CREDENTIALS,
+    Reason.UNDECRYPTABLE_COOKIE: _BAD_CREDENTIALS,
+    Reason.TOKEN_INACTIVE: _BAD_CREDENTIALS,
+    Reason.TOKEN_EXPIRED: _BAD_CREDENTIALS,
+    Reason.CSRF_HEADER: _FORBIDDEN,
+    Reason.ORIGIN_MISSING: _FORBIDDEN,
+    Reason.ORIGIN_UNTRUSTED: _FORBIDDEN,
+    Reason.CROSS_SITE: _FORBIDDEN,
+    Reason.UNKNOWN_APP: _FORBIDDEN,
+    Reason.INSUFFICIENT_SCOPE: _SCOPE,
+    Reason.MALFORMED_REQUEST: _BAD_REQUEST,
+    Reason.TWO_CREDENTIALS: _BAD_REQUEST,
+    Reason.AS_UNREACHABLE: _UNAVAILABLE,
+    Reason.AS_TIMEOUT: _UNAVAILABLE,
+    Reason.AS_ERROR: _UNAVAILABLE,
+    Reason.AS_BAD_ANSWER: _UNAVAILABLE,
+    Reason.AS_REFUSED_US: _UNAVAILABLE,
+    Reason.ROUTE_SETTING: _OUR_FAULT,
+    Reason.INTERNAL_ERROR: _OUR_FAULT,
+}
+
+# What the operator should do; printed by `extauthz explain`, and the source of the table in the docs.
+ADVICE: dict[Reason, str] = {
+    Reason.NO_CREDENTIALS: "The user is not logged in, or the browser withheld the cookie: check path and domain.",
+    Reason.AMBIGUOUS_COOKIE: "The cookie came twice with different values; look for another app setting it.",
+    Reason.MALFORMED_COOKIE: "The value was not made by our agent: check that agent and proxy run matching versions.",
+    Reason.UNKNOWN_COOKIE_KEY: "Sealed with a key the proxy does not hold: add its private key, or log in again.",
+    Reason.UNDECRYPTABLE_COOKIE: "Tampered with, or sealed for another app or cookie name: compare the configurations.",
+    Reason.TOKEN_INACTIVE: "The authorization server says the token is not active: expired or revoked.",
+    Reason.TOKEN_EXPIRED: "The JWT has run out; the app should call refresh.",
+    Reason.CSRF_HEADER: "The app must send `token-handler-version: 1` with every request.",
+    Reason.ORIGIN_MISSING: "A changing request without Origin; browsers always send it.",
+    Reason.ORIGIN_UNTRUSTED: "The Origin is not the app's own; add it to trusted_origins if it should be.",
+    Reason.CROSS_SITE: "The browser says another site made this request.",
+    Reason.UNKNOWN_APP: "No app has this host, or the route names an app that is not configured.",
+    Reason.INSUFFICIENT_SCOPE: "The token lacks a scope in required_scopes; ask for it at login.",
+    Reason.MALFORMED_REQUEST: "A header came twice, or method or path is missing.",
+    Reason.TWO_CREDENTIALS: "The request carries both our cookie and an Authorization header.",
+    Reason.AS_UNREACHABLE: "No connection to the authorization server: network, DNS or TLS.",
+    Reason.AS_TIMEOUT: "The authorization server did not answer in time.",
+    Reason.AS_ERROR: "The authorization server answered with an error status.",
+    Reason.AS_BAD_ANSWER: "The answer was not what was asked for: is introspection set to return a JWT?",
+    Reason.AS_REFUSED_US: "Our own client id or secret was refused: fix the introspection client.",
+    Reason.ROUTE_SETTING: "The route's context_extensions hold a setting we do not know.",
+    Reason.INTERNAL_ERROR: "A fault of ours; the log has the details.",
+}

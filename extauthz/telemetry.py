@@ -1,0 +1,106 @@
+"""What operators see: one structured line per decision, one per trouble, on standard error.
+
+Nothing secret is ever handed to this module: no header, cookie, token or query. What a client can choose (method,
+path, host, request id) is cut to size and cleaned, so that it can forge no line.
+"""
+
+import sys
+import traceback
+from typing import Protocol, TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from extauthz.config import LogConfig
+
+LIMIT = 256  # characters of anything a client chose
+
+
+class Logged(Protocol):
+    """The parts of a request that may be logged."""
+
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def host(self) -> str: ...  # noqa: D102
+
+
+def logger(config: LogConfig, stream: TextIO = sys.stderr) -> FilteringBoundLogger:
+    """A logger for `config`, writing to `stream`."""
+    text = config.format == "text" or (config.format == "auto" and stream.isatty())
+    renderer: Processor = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
+    bound: FilteringBoundLogger = structlog.wrap_logger(
+        structlog.WriteLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(config.level),
+    )
+    return bound
+
+
+class Log:
+    """The events both programs report."""
+
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        self._logger = logger
+
+    def decided(
+        self,
+        request: Logged,
+        *,
+        app: str | None,
+        decision: str,
+        status: int,
+        seconds: float,
+        cached: bool,
+        request_id: str,
+    ) -> None:
+        """One request was decided. `decision`: "allow" or the reason; `seconds`: from receipt to answer."""
+        self._logger.info(
+            "decision",
+            app=app,
+            decision=clean(decision),
+            status=status,
+            method=clean(request.method),
+            host=clean(request.host),
+            path=clean(request.path.partition("?")[0]),
+            request_id=clean(request_id),
+            cached=cached,
+            ms=round(seconds * 1000, 3),
+        )
+
+    def answered(self, app: str, endpoint: str, status: int, code: str) -> None:
+        """The agent answered a call. `code`: the error code, or "ok"."""
+        self._logger.info("agent", app=app, endpoint=endpoint, status=status, code=clean(code))
+
+    def trouble(self, app: str, reason: str, error: Exception) -> None:
+        """Something failed that is no client's fault. The message is ours; a foreign one is left out."""
+        known = type(error).__module__.startswith("extauthz.")
+        self._logger.error(
+            "trouble",
+            app=app,
+            reason=reason,
+            error=type(error).__name__,
+            detail=clean(str(error)) if known else None,
+            where=None if known else _where(error),
+        )
+
+    def note(self, event: str, **facts: str | int | float) -> None:
+        """Something in the program's own life: listening, draining, stopped."""
+        self._logger.info(event, **facts)
+
+
+def clean(text: str) -> str:
+    """Printable ASCII, at most LIMIT characters; the rest becomes "?"."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text[:LIMIT])
+
+
+def _where(error: Exception) -> str:
+    """The innermost places of a traceback: file names, lines and functions, no values."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    return " < ".join(f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} {f.name}" for f in reversed(frames))
