@@ -1,0 +1,132 @@
+"""The command line and the composition root of the OAuth Agent."""
+
+import socket
+import time
+from pathlib import Path
+
+import click
+import uvicorn
+from starlette.applications import Starlette
+
+from agent.app import Guarded, create_app
+from agent.endpoints import Agent
+from agent.flow import Client
+from agent.set_cookies import CookieJar
+from agent.tokens import TokenEndpoint
+from extauthz import __version__
+from extauthz.config import AppConfig, Config, Program, cookie_names
+from extauthz.config.command import config_group, config_option, fail, load_or_exit
+from extauthz.cookies.aes_gcm import KeyRing
+from extauthz.cookies.hpke import Sealer
+from extauthz.cookies.purpose import Purpose
+from extauthz.oauth.client_auth import ClientSecretBasic
+from extauthz.oauth.http import HttpClient
+from extauthz.oauth.jwks import KeySet
+from extauthz.oauth.metadata import Discovery
+from extauthz.telemetry import Log, logger
+
+# Longer than Envoy keeps idle upstream connections (envoy.yaml: 60 s), or it would reuse one we have just closed.
+KEEP_ALIVE_SECONDS = 75
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="envoy-token-handler")
+def main() -> None:
+    """The OAuth Agent of the Token Handler Pattern: logs single-page apps in, and keeps their tokens in cookies."""
+
+
+main.add_command(config_group(Program.AGENT))
+
+
+@main.command()
+@config_option
+def serve(file: Path) -> None:
+    """Serve the agents of all apps until SIGTERM or SIGINT."""
+    config = load_or_exit(file, Program.AGENT)
+    log = Log(logger(config.log))
+    listener = _listen(config.agent.listen)
+    settings = uvicorn.Config(
+        build_app(config, log),
+        loop="uvloop",
+        http="h11",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+    log.note("listening", addresses=config.agent.listen)
+    uvicorn.Server(settings).run(sockets=[listener])
+    log.note("stopped")
+
+
+def build_app(config: Config, log: Log) -> Starlette:
+    """The application over all apps of `config`."""
+    clients = {name: HttpClient(ca_file=app.ca_file) for name, app in config.apps.items()}
+    apps = [
+        Guarded(
+            name=name,
+            path=app.agent_path,
+            agent=build_agent(name, app, clients[name]),
+            origins=app.origins,
+            require_custom_header=app.require_custom_header,
+        )
+        for name, app in config.apps.items()
+    ]
+    return create_app(apps, log)
+
+
+def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
+    """Everything one app's agent needs, from its settings."""
+    if app.client_secret_file is None:
+        raise AssertionError("validated: the agent has its client secret")
+    discovery = Discovery(app.issuer, http, time.monotonic)
+    redirect_uri = app.redirect_uri or app.spa_url
+    return Agent(
+        client=Client(issuer=app.issuer, client_id=app.client_id, redirect_uri=redirect_uri, scope=app.scope),
+        post_logout_redirect_uri=app.post_logout_redirect_uri or app.spa_url,
+        authorization_parameters=tuple(app.authorization_parameters),
+        refresh_parameters=tuple(app.refresh_parameters),
+        jar=build_jar(name, app),
+        discovery=discovery,
+        keys=KeySet(discovery, http, time.monotonic),
+        tokens=TokenEndpoint(discovery, http, ClientSecretBasic(app.client_id, app.client_secret_file.reveal())),
+        clock=time.time,
+    )
+
+
+def build_jar(name: str, app: AppConfig) -> CookieJar:
+    """The app's cookies, with the keys they are sealed with."""
+    names = cookie_names(name, app)
+    if app.cookie.public_key_file is None:
+        raise AssertionError("validated: the agent has the public key")
+    return CookieJar(
+        app=name,
+        names=names,
+        agent_path=app.agent_path,
+        parent_domain=app.parent_domain,
+        sealer=Sealer(app.cookie.public_key_file, Purpose(name, names.access_token)),
+        ring=KeyRing([key for key in app.cookie.session_key_files if key is not None]),
+    )
+
+
+def _listen(address: str) -> socket.socket:
+    try:
+        if address.startswith("unix:"):
+            return _listen_unix(Path(address.removeprefix("unix:")))
+        host, _, port = address.rpartition(":")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=1024)
+    except OSError as error:
+        fail(Program.AGENT, f"cannot listen on {address}: {error.strerror}")
+
+
+def _listen_unix(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)  # a killed process leaves its socket behind
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(1024)
+    return listener
+
+
+if __name__ == "__main__":
+    main()

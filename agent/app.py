@@ -1,0 +1,125 @@
+"""The agent as a Starlette application: routes, what guards every call, and the form of every answer."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from agent.endpoints import Agent, Exchange, Members
+from agent.errors import AgentError, forbidden
+from extauthz.oauth.errors import AuthorizationServerError
+from extauthz.telemetry import Log
+
+CSRF_HEADER = "token-handler-version"
+CSRF_VALUE = "1"
+RETRY_AFTER_SECONDS = 5
+PREFLIGHT_SECONDS = 86_400  # how long browsers may remember a preflight's answer; they cap it lower
+
+Call = Callable[[Exchange], Awaitable[Members]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    """One app's agent with what protects it."""
+
+    name: str
+    path: str
+    agent: Agent
+    origins: frozenset[str]
+    require_custom_header: bool
+
+
+def create_app(apps: list[Guarded], log: Log) -> Starlette:
+    """All apps' agents in one application, each at its own path. `/healthz` is for probes."""
+    return Starlette(routes=[Route("/healthz", _healthy), *(_mount(app, log) for app in apps)])
+
+
+def _mount(app: Guarded, log: Log) -> Mount:
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=sorted(app.origins),
+        allow_credentials=True,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],  # echoed, to trusted origins only: apps add tracing headers of their own
+        max_age=PREFLIGHT_SECONDS,
+    )
+    return Mount(app.path, routes=_routes(app, log), middleware=[cors])
+
+
+def _routes(app: Guarded, log: Log) -> list[BaseRoute]:
+    agent = app.agent
+    calls: list[tuple[str, str, Call]] = [
+        ("/login/start", "POST", agent.login_start),
+        ("/login/end", "POST", agent.login_end),
+        ("/session", "GET", agent.session),
+        ("/refresh", "POST", agent.refresh),
+        ("/logout", "POST", agent.logout),
+    ]
+    return [Route(path, _endpoint(app, log, path, call), methods=[method]) for path, method, call in calls]
+
+
+def _endpoint(app: Guarded, log: Log, path: str, call: Call) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        exchange = Exchange(request)
+        try:
+            _guard(app, request)
+            members = await call(exchange)
+        except Exception as error:  # every answer is JSON of ours, whatever went wrong
+            failure = _failure(app, log, error)
+            return _answer(app, log, path, failure.status, failure.code, _error_members(failure), exchange)
+        return _answer(app, log, path, 200, "ok", members, exchange)
+
+    return answer
+
+
+def _guard(app: Guarded, request: Request) -> None:
+    """No other site can make a browser pass this (RFC 10017 section 6.1.3.3). Raises AgentError."""
+    if app.require_custom_header and request.headers.getlist(CSRF_HEADER) != [CSRF_VALUE]:
+        raise forbidden(f"the header {CSRF_HEADER}: {CSRF_VALUE} is missing")
+    origins = request.headers.getlist("origin")
+    if request.method != "GET" and not origins:
+        raise forbidden("the header Origin is missing")
+    if any(origin not in app.origins for origin in origins):
+        raise forbidden("the origin is not trusted")
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        raise forbidden("another site made this request")
+
+
+def _failure(app: Guarded, log: Log, error: Exception) -> AgentError:
+    match error:
+        case AgentError():
+            return error
+        case AuthorizationServerError():
+            log.trouble(app.name, error.trouble, error)
+            return AgentError(503, "temporarily_unavailable", "the authorization server is in trouble; try again")
+        case _:
+            log.trouble(app.name, "internal_error", error)
+            return AgentError(500, "server_error", "a technical problem occurred in the OAuth Agent")
+
+
+def _error_members(failure: AgentError) -> Members:
+    # Both spellings: `error_code` for the v2 library, `code` for clients of the open-source agents.
+    v2 = {"error_code": failure.code, "detailed_error": failure.message}
+    return {**v2, "code": failure.code, "message": failure.message}
+
+
+def _answer(
+    app: Guarded, log: Log, path: str, status: int, code: str, members: Members, exchange: Exchange
+) -> Response:
+    log.answered(app.name, path, status, code)
+    # The library compares the content type with "application/json" exactly: no charset.
+    response = JSONResponse(members, status, headers={"cache-control": "no-store"})
+    if status == 503:
+        response.headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    for line in exchange.set_cookies:
+        response.headers.append("set-cookie", line)
+    return response
+
+
+async def _healthy(_request: Request) -> Response:
+    return PlainTextResponse("ok")

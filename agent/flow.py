@@ -1,0 +1,188 @@
+"""The rules of an OpenID Connect login, as pure functions: parameters and claims in, verdicts out.
+
+No I/O, clock or randomness: `now` and the random values of a login are arguments. Rule numbers in comments name the
+sections they come from.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from agent.errors import AgentError, invalid_request
+from extauthz.oauth.errors import InvalidToken
+
+LOGIN_SECONDS = 600  # a person may take this long to log in
+SKEW_SECONDS = 30.0  # between the authorization server's clock and ours
+# Claims that served the login and mean nothing to the app.
+PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
+# The AS's `error` is repeated to the app only in the characters RFC 6749 section 4.1.2.1 allows, and not for ever.
+MAX_ERROR_CHARACTERS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """What the authorization server knows of one app."""
+
+    issuer: str
+    client_id: str
+    redirect_uri: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """One login under way; it lives in a cookie of its own. The three values are random, 43 characters each."""
+
+    state: str = field(repr=False)
+    nonce: str = field(repr=False)
+    verifier: str = field(repr=False)
+    started_at: int
+
+    @property
+    def flow(self) -> str:
+        """The name of this login's cookie, so that logins in several tabs keep apart."""
+        return flow_of(self.state)
+
+    def to_bytes(self) -> bytes:
+        """The cookie's plaintext."""
+        members = {"state": self.state, "nonce": self.nonce, "verifier": self.verifier, "iat": self.started_at}
+        return json.dumps(members, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, plaintext: bytes) -> "Login":
+        """Read what `to_bytes` wrote; the cookie is authenticated, so nothing else can be in it."""
+        members = json.loads(plaintext)
+        return cls(
+            state=members["state"], nonce=members["nonce"], verifier=members["verifier"], started_at=members["iat"]
+        )
+
+
+def flow_of(state: str) -> str:
+    """The flow a `state` belongs to: a digest, for cookie names end up in logs."""
+    return base64url(hashlib.sha256(b"flow\0" + state.encode("utf-8", "surrogatepass")).digest())[:12]
+
+
+def authorization_url(endpoint: str, client: Client, login: Login, extra: Mapping[str, str]) -> str:
+    """The URL that starts the login: code flow with PKCE S256, state and nonce (RFC 9700 section 2.1.1)."""
+    challenge = base64url(hashlib.sha256(login.verifier.encode()).digest())
+    parameters = {
+        "client_id": client.client_id,
+        "redirect_uri": client.redirect_uri,
+        "response_type": "code",
+        "scope": client.scope,
+        **extra,
+        "state": login.state,
+        "nonce": login.nonce,
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+    }
+    return _with_query(endpoint, parameters)
+
+
+def logout_url(endpoint: str, client_id: str, post_logout_redirect_uri: str) -> str:
+    """Where the browser ends the session at the authorization server.
+
+    OpenID Connect RP-Initiated Logout 1.0 section 2; `client_id` stands in for the ID token, which is not kept.
+    https://openid.net/specs/openid-connect-rpinitiated-1_0.html
+    """
+    return _with_query(endpoint, {"client_id": client_id, "post_logout_redirect_uri": post_logout_redirect_uri})
+
+
+def allowed_parameters(given: Mapping[str, str], allowed: Sequence[str]) -> Mapping[str, str]:
+    """What the app may add to a request: `scope`, and what its configuration lists. Raises AgentError."""
+    for name in given:
+        if name != "scope" and name not in allowed:
+            raise invalid_request(f"parameter not allowed: {name[:MAX_ERROR_CHARACTERS]}")
+    return given
+
+
+def authorization_code(response: Mapping[str, str], login: Login, *, issuer: str, sends_iss: bool, now: float) -> str:
+    """The code in an authorization response, checked in the order iss, state, error, code. Raises AgentError."""
+    _check_issuer(response, issuer, sends_iss=sends_iss)
+    if response.get("state") != login.state or now > login.started_at + LOGIN_SECONDS:
+        raise invalid_request("the response does not belong to a login under way")
+    if "error" in response:
+        raise _authorization_error(response["error"])
+    if "id_token" in response or "access_token" in response:
+        raise invalid_request("the response carries tokens, which were not asked for")
+    code = response.get("code")
+    if not code:
+        raise invalid_request("the response carries neither code nor error")
+    return code
+
+
+def check_id_token(claims: Mapping[str, Any], client: Client, *, nonce: str | None, now: float) -> None:
+    """OpenID Connect Core section 3.1.3.7, the signature having been verified. Raises InvalidToken.
+
+    `nonce` None: none was sent, and one that comes all the same must not be accepted.
+    https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
+    """
+    if claims.get("iss") != client.issuer:
+        raise InvalidToken("the ID token's issuer is not the configured one")
+    if not isinstance(claims.get("sub"), str) or not claims["sub"]:
+        raise InvalidToken("the ID token names no subject")
+    _check_audience(claims, client.client_id)
+    _check_times(claims, now)
+    if claims.get("nonce") != nonce:
+        raise InvalidToken("the ID token does not belong to this login")
+
+
+def check_same_user(claims: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """OpenID Connect Core section 12.2: a refreshed ID token is of the same issuer and user. Raises InvalidToken."""
+    if claims.get("iss") != before.get("iss") or claims.get("sub") != before.get("sub"):
+        raise InvalidToken("the refreshed ID token is another user's")
+
+
+def claims_for_app(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The ID token's claims as the app gets to see them."""
+    return {name: value for name, value in claims.items() if name not in PROTOCOL_CLAIMS}
+
+
+def base64url(data: bytes) -> str:
+    """base64url without padding (RFC 7515 appendix C)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _with_query(endpoint: str, parameters: Mapping[str, str]) -> str:
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
+
+
+def _check_issuer(response: Mapping[str, str], issuer: str, *, sends_iss: bool) -> None:
+    # RFC 9207 section 2.4, before anything else in the response is believed, errors included.
+    if "iss" not in response and sends_iss:
+        raise invalid_request("the response does not say who issued it")
+    if response.get("iss", issuer) != issuer:
+        raise invalid_request("the response was issued by another authorization server")
+
+
+def _authorization_error(error: str) -> AgentError:
+    clean = "".join(c for c in error[:MAX_ERROR_CHARACTERS] if c.isascii() and (c.isalnum() or c in "_-."))
+    # Asked with prompt=none and nobody is logged in: the app should offer a login, not report a failure.
+    needs_person = clean in ("login_required", "interaction_required", "consent_required", "account_selection_required")
+    status = 401 if needs_person else 400
+    return AgentError(status, clean or "authorization_error", "the authorization server did not grant the login")
+
+
+def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
+    audience = claims.get("aud")
+    members = audience if isinstance(audience, list) else [audience]
+    if client_id not in members:
+        raise InvalidToken("the ID token is not meant for this client")
+    authorized = claims.get("azp")
+    if (len(members) > 1 and authorized is None) or authorized not in (None, client_id):
+        raise InvalidToken("the ID token was issued to another client")
+
+
+def _check_times(claims: Mapping[str, Any], now: float) -> None:
+    times = {name: claims.get(name) for name in ("exp", "iat")} | {"nbf": claims.get("nbf", 0)}
+    for name, value in times.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InvalidToken(f"the ID token's {name} is not a time")
+    if claims["exp"] <= now - SKEW_SECONDS:
+        raise InvalidToken("the ID token has expired")
+    if max(claims["iat"], times["nbf"] or 0) > now + SKEW_SECONDS:
+        raise InvalidToken("the ID token is from the future")

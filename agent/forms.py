@@ -1,0 +1,46 @@
+"""Reading a request: the form in its body and the cookies beside it, both bounded, neither trusted."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from agent.errors import invalid_request
+from extauthz.cookies.header import CookieHeader
+
+MAX_BODY_BYTES = 64 * 1024  # a JARM response may be a few kilobytes; nothing else is near
+MAX_FIELDS = 100
+FORM = "application/x-www-form-urlencoded"
+
+
+async def read_form(request: Request) -> Mapping[str, str]:
+    """The form's fields. Raises AgentError for another content type, a repeated field, or too much of anything."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise invalid_request(f"the body exceeds {MAX_BODY_BYTES} bytes")
+    if not body:
+        return {}
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise invalid_request(f"the body must be {FORM}")
+    return _fields(bytes(body))
+
+
+def cookies(request: Request) -> CookieHeader:
+    """The request's cookies."""
+    return CookieHeader(tuple(request.headers.getlist("cookie")))
+
+
+def _fields(body: bytes) -> Mapping[str, str]:
+    try:
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except ValueError as error:
+        raise invalid_request("the body is not a well-formed form") from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        # Which of two values the authorization server would take is not ours to guess (RFC 6749 section 3.1).
+        raise invalid_request("a parameter is there twice")
+    return fields

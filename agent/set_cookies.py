@@ -1,0 +1,122 @@
+"""The cookies of one app: what is in them, how they are sealed, and the exact Set-Cookie lines.
+
+All are HttpOnly, Secure and SameSite=Strict; each is cleared with the attributes it was set with, or browsers keep it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.errors import AgentError
+from agent.flow import LOGIN_SECONDS, Login
+from extauthz.cookies.access_token import AccessToken
+from extauthz.cookies.aes_gcm import KeyRing
+from extauthz.cookies.envelope import Defect, InvalidCookie
+from extauthz.cookies.header import AmbiguousCookie, CookieHeader
+from extauthz.cookies.hpke import Sealer
+from extauthz.cookies.names import CookieNames
+from extauthz.cookies.purpose import Purpose
+
+# Browsers ignore a cookie whose name and value exceed this together (RFC 6265bis section 5.6).
+MAX_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What the agent itself remembers of a session. `access_token_expires_at`: seconds since the epoch."""
+
+    claims: Mapping[str, Any]
+    session_id: str
+    access_token_expires_at: int | None
+
+    def to_bytes(self) -> bytes:
+        """The cookie's plaintext."""
+        members = {"claims": self.claims, "sid": self.session_id, "exp": self.access_token_expires_at}
+        return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, plaintext: bytes) -> "Session":
+        """Read what `to_bytes` wrote; the cookie is authenticated, so nothing else can be in it."""
+        members = json.loads(plaintext)
+        return cls(claims=members["claims"], session_id=members["sid"], access_token_expires_at=members["exp"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CookieJar:
+    """Reads and writes the cookies of one app."""
+
+    app: str
+    names: CookieNames
+    agent_path: str
+    parent_domain: str | None
+    sealer: Sealer = field(repr=False)
+    ring: KeyRing = field(repr=False)
+
+    def login(self, cookies: CookieHeader, flow: str) -> Login | None:
+        """The login of `flow`, None when there is none. Raises InvalidCookie."""
+        plaintext = self._open(cookies, self.names.login(flow))
+        return None if plaintext is None else Login.from_bytes(plaintext)
+
+    def session(self, cookies: CookieHeader) -> Session | None:
+        """The session, None when there is none. Raises InvalidCookie."""
+        plaintext = self._open(cookies, self.names.id_token)
+        return None if plaintext is None else Session.from_bytes(plaintext)
+
+    def refresh_token(self, cookies: CookieHeader) -> str | None:
+        """The refresh token, None when there is none. Raises InvalidCookie."""
+        plaintext = self._open(cookies, self.names.refresh_token)
+        return None if plaintext is None else plaintext.decode()
+
+    def set_login(self, login: Login) -> str:
+        """The Set-Cookie line for a login that begins."""
+        name = self.names.login(login.flow)
+        return self._line(name, self._seal(name, login.to_bytes()), f"; Max-Age={LOGIN_SECONDS}")
+
+    def set_access_token(self, token: AccessToken) -> str:
+        """The Set-Cookie line the proxy will read."""
+        return self._line(self.names.access_token, self.sealer.seal(token.to_bytes()))
+
+    def set_refresh_token(self, token: str) -> str:
+        """The Set-Cookie line for a new refresh token."""
+        name = self.names.refresh_token
+        return self._line(name, self._seal(name, token.encode()))
+
+    def set_session(self, session: Session) -> str:
+        """The Set-Cookie line for the ID token's claims."""
+        name = self.names.id_token
+        return self._line(name, self._seal(name, session.to_bytes()))
+
+    def clear_login(self, flow: str) -> str:
+        """A login is used once, whatever came of it."""
+        return self._clear(self.names.login(flow))
+
+    def clear_session(self) -> list[str]:
+        """The Set-Cookie lines that end a session."""
+        return [self._clear(name) for name in (self.names.access_token, self.names.refresh_token, self.names.id_token)]
+
+    def _open(self, cookies: CookieHeader, name: str) -> bytes | None:
+        try:
+            value = cookies.find(name)
+        except AmbiguousCookie as error:
+            raise InvalidCookie(Defect.MALFORMED) from error
+        return None if value is None else self.ring.open(value, Purpose(self.app, name))
+
+    def _seal(self, name: str, plaintext: bytes) -> str:
+        return self.ring.seal(plaintext, Purpose(self.app, name))
+
+    def _clear(self, name: str) -> str:
+        return self._line(name, "", "; Max-Age=0")
+
+    def _line(self, name: str, value: str, life: str = "") -> str:
+        size = len(name) + len(value)
+        if size > MAX_BYTES:
+            raise AgentError(
+                500,
+                "cookie_too_large",
+                f"cookie {name} would take {size} bytes, browsers drop those over {MAX_BYTES}: "
+                "ask the authorization server for opaque tokens and fewer ID token claims",
+            )
+        path = "/" if name == self.names.access_token else self.agent_path
+        domain = f"; Domain={self.parent_domain}" if self.parent_domain else ""
+        return f"{name}={value}; Path={path}{domain}{life}; Secure; HttpOnly; SameSite=Strict"
