@@ -82,7 +82,7 @@ class Agent:
             return {"is_logged_in": False}
         left = self._seconds_left(held)
         if left == 0 and self._refresh_token(call) is None:
-            call.set_cookies += self.jar.clear_session()
+            call.set_cookies.extend(self.jar.clear_session())
             return {"is_logged_in": False}
         return _members(held, left)
 
@@ -96,7 +96,7 @@ class Agent:
             tokens = await self.tokens.refresh(refresh_token, extra)
             claims = await self._refreshed_claims(tokens, held)
         except (GrantOver, InvalidToken) as error:
-            call.set_cookies += self.jar.clear_session()
+            call.set_cookies.extend(self.jar.clear_session())
             raise AgentError(401, "session_expired", "the session is over; log in again") from error
         self._signed_in(call, tokens, claims, session_id=held.session_id if held else secrets.token_urlsafe(16))
         return {} if tokens.expires_in is None else {"access_token_expires_in": tokens.expires_in}
@@ -104,7 +104,7 @@ class Agent:
     async def logout(self, call: Exchange) -> Members:
         """POST logout: cookies cleared, and where to end the session at the authorization server."""
         await read_form(call.request)
-        call.set_cookies += self.jar.clear_session()
+        call.set_cookies.extend(self.jar.clear_session())
         try:
             url = (await self.discovery.metadata()).end_session_endpoint
         except AuthorizationServerError:
@@ -138,7 +138,7 @@ class Agent:
             raise self._unusable(call) from error
 
     def _unusable(self, call: Exchange) -> AgentError:
-        call.set_cookies += self.jar.clear_session()
+        call.set_cookies.extend(self.jar.clear_session())
         return AgentError(401, "unauthorized", "the session cookies are not ours")
 
     async def _redeem(self, code: str, login: Login) -> Tokens:
@@ -179,7 +179,7 @@ class Agent:
         lines = [self.jar.set_access_token(token), self.jar.set_session(held)]
         if tokens.refresh_token is not None:
             lines.append(self.jar.set_refresh_token(tokens.refresh_token))
-        call.set_cookies += lines  # all or none: one that is too large must not leave half a session
+        call.set_cookies.extend(lines)  # all or none: one that is too large must not leave half a session
         return held
 
     def _seconds_left(self, held: Session) -> int | None:

@@ -1,0 +1,104 @@
+"""The authorization endpoint: who is it, and does the application get a code."""
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from demo.idp.authorization_request import AuthorizationRequest, check_request
+from demo.idp.errors import OAuthError, PageError, RefusalError
+from demo.idp.forms import read_form, read_parameters, with_parameters
+from demo.idp.grants import Grant
+from demo.idp.pages import error_page, login_page
+from demo.idp.people import find_person
+from demo.idp.provider import Provider
+from demo.idp.sessions import Session
+
+COOKIE = "demo-idp-session"
+# Cookies are shared by all ports of a host: at `/` ours would go to the application on localhost, too.
+COOKIE_PATHS = ("/authorize", "/logout")
+CODE_SECONDS = 60
+
+
+class Authorize:
+    """GET shows the login page (or answers at once), POST is a click on it."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    async def get(self, request: Request) -> Response:
+        """GET /authorize."""
+        wish = self._checked(request)
+        session = self._usable_session(request, wish)
+        if session:
+            return self._grant(wish, session)
+        if "none" in wish.prompt:
+            raise wish.refusal("login_required", "nobody is signed in")
+        return login_page(wish)
+
+    async def post(self, request: Request) -> Response:
+        """POST /authorize with the same query: `user` signs in, `cancel` does not."""
+        wish = self._checked(request)
+        form = await read_form(request)
+        if "cancel" in form:
+            raise wish.refusal("access_denied", "the person chose not to sign in")
+        person = find_person(form.get("user"))
+        if person is None:
+            raise PageError("Nobody of that name lives here.")
+        session = self._provider.sessions.open(person)
+        return remember(self._grant(wish, session), session.cookie, secure=self._is_https())
+
+    def _checked(self, request: Request) -> AuthorizationRequest:
+        try:
+            return check_request(read_parameters(request.url.query), self._provider.config)
+        except OAuthError as error:
+            raise PageError(f"The application's request is malformed: {error.description}.") from error
+
+    def _usable_session(self, request: Request, wish: AuthorizationRequest) -> Session | None:
+        session = self._provider.sessions.find(request.cookies.get(COOKIE))
+        if session is None or wish.prompt - {"none"}:
+            return None
+        is_recent = wish.max_age is None or self._provider.now() - session.auth_time <= wish.max_age
+        return session if is_recent else None
+
+    def _grant(self, wish: AuthorizationRequest, session: Session) -> Response:
+        client_id = wish.client.client_id
+        grant = Grant(client_id, wish.redirect_uri, wish.scope, wish.code_challenge, wish.nonce, session)
+        code = self._provider.grants.issue("code", grant, expires=self._provider.now() + CODE_SECONDS)
+        answer = {"code": code.value, "state": wish.state, "iss": self._provider.config.issuer}
+        return redirect(wish.redirect_uri, answer)
+
+    def refused(self, _request: Request, refusal: Exception) -> Response:
+        """Tell the application by redirect; RFC 9207 section 2: `iss` is part of error answers too."""
+        assert isinstance(refusal, RefusalError)
+        answer = {"error": refusal.error, "error_description": refusal.description, "state": refusal.state}
+        return redirect(refusal.redirect_uri, {**answer, "iss": self._provider.config.issuer})
+
+    def _is_https(self) -> bool:
+        return self._provider.config.issuer.startswith("https:")
+
+
+def redirect(uri: str, parameters: Mapping[str, str | None]) -> Response:
+    """RFC 9700 section 4.12: 303, so that a form is never posted on to the application."""
+    headers = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+    return RedirectResponse(with_parameters(uri, parameters), 303, headers)
+
+
+def remember(response: Response, cookie: str, *, secure: bool) -> Response:
+    """Set the session cookie."""
+    for path in COOKIE_PATHS:
+        response.set_cookie(COOKIE, cookie, path=path, secure=secure, httponly=True, samesite="lax")
+    return response
+
+
+def forget(response: Response) -> Response:
+    """Clear the session cookie."""
+    for path in COOKIE_PATHS:
+        response.delete_cookie(COOKIE, path=path, httponly=True, samesite="lax")
+    return response
+
+
+def show_error(_request: Request, error: Exception) -> HTMLResponse:
+    """Tell the person."""
+    assert isinstance(error, PageError)
+    return error_page(error.message)

@@ -1,0 +1,72 @@
+"""What a provider is told at start: its issuer, its clients, how long tokens live."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """One registered confidential client; URIs are compared as exact strings (RFC 9700 section 2.1)."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    scope: str = "openid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdpConfig:
+    """The provider's settings; `audience` is the API its access tokens are meant for."""
+
+    issuer: str
+    clients: tuple[Client, ...]
+    audience: str = "api"
+    access_token_seconds: int = 300
+    refresh_token_seconds: int = 3600
+    clock: Clock = time.time
+
+    def __post_init__(self) -> None:
+        if self.issuer.endswith("/"):
+            raise ValueError("the issuer must not end with a slash")
+
+    def client(self, client_id: str | None) -> Client | None:
+        """Return the client of that id."""
+        return next((client for client in self.clients if client.client_id == client_id), None)
+
+
+def read_clients(document: object) -> tuple[Client, ...]:
+    """Turn the clients file's JSON into clients; the first problem found is a ValueError that names it."""
+    if not isinstance(document, list) or not document:
+        raise ValueError("a non-empty list of clients is expected")
+    return tuple(_client(entry) for entry in document)
+
+
+def _client(entry: object) -> Client:
+    if not isinstance(entry, Mapping):
+        raise ValueError("each client is an object")  # noqa: TRY004  # a wrong document, not a wrong call
+    return Client(
+        client_id=_text(entry, "client_id"),
+        client_secret=_text(entry, "client_secret"),
+        redirect_uris=_texts(entry, "redirect_uris"),
+        post_logout_redirect_uris=_texts(entry, "post_logout_redirect_uris"),
+        scope=_text(entry, "scope"),
+    )
+
+
+def _text(entry: Mapping[str, object], key: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{key} is a non-empty string")
+    return value
+
+
+def _texts(entry: Mapping[str, object], key: str) -> tuple[str, ...]:
+    value = entry.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"{key} is a list of strings")
+    return tuple(cast("list[str]", value))

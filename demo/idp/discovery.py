@@ -1,0 +1,57 @@
+"""What the provider says about itself: OpenID Connect Discovery and the JWKS."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from demo.idp.keys import ALGORITHM
+from demo.idp.people import PEOPLE
+from demo.idp.provider import Provider
+
+CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post"]
+
+
+class Discovery:
+    """The two public documents."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    async def metadata(self, _request: Request) -> JSONResponse:
+        """GET /.well-known/openid-configuration."""
+        config = self._provider.config
+        scopes = {scope for client in config.clients for scope in client.scope.split()}
+        return JSONResponse({**_endpoints(config.issuer), **_abilities(sorted(scopes))})
+
+    async def jwks(self, _request: Request) -> JSONResponse:
+        """GET /jwks."""
+        return JSONResponse(self._provider.keys.jwks())
+
+
+def _endpoints(issuer: str) -> dict[str, object]:
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "introspection_endpoint": f"{issuer}/introspect",
+        "revocation_endpoint": f"{issuer}/revoke",
+        "end_session_endpoint": f"{issuer}/logout",
+        "jwks_uri": f"{issuer}/jwks",
+    }
+
+
+def _abilities(scopes: list[str]) -> dict[str, object]:
+    return {
+        "authorization_response_iss_parameter_supported": True,
+        "claims_supported": ["sub", "sid", "auth_time", *PEOPLE[0].claims()],
+        "code_challenge_methods_supported": ["S256"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+        "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+        "prompt_values_supported": ["none", "login"],
+        "response_modes_supported": ["query"],
+        "response_types_supported": ["code"],
+        "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+        "scopes_supported": scopes,
+        "subject_types_supported": ["public"],
+        "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+    }

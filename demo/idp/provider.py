@@ -1,0 +1,41 @@
+"""The parts every endpoint works with, put together once."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from demo.idp.canary import Canary
+from demo.idp.config import IdpConfig
+from demo.idp.grants import Grants
+from demo.idp.keys import KeyRing
+from demo.idp.mode import Mode
+from demo.idp.sessions import Sessions
+
+
+@dataclass(slots=True)
+class Provider:
+    """The provider's state; only `mode` is ever replaced."""
+
+    config: IdpConfig
+    keys: KeyRing
+    canary: Canary
+    sessions: Sessions
+    grants: Grants
+    counters: Counter[str] = field(default_factory=Counter)
+    mode: Mode = field(default_factory=Mode)
+
+    def now(self) -> int:
+        """The time in whole seconds."""
+        return int(self.config.clock())
+
+    def sign(self, claims: dict[str, object], typ: str) -> str:
+        """Sign a JWT with the current key."""
+        return self.canary.issued(self.keys.current.sign(claims, typ))
+
+
+def create_provider(config: IdpConfig) -> Provider:
+    """Build the state of a provider that has just been started."""
+    canary = Canary()
+    for client in config.clients:
+        canary.issued(client.client_secret)
+    sessions = Sessions(config.clock, canary.issued)
+    return Provider(config, KeyRing(), canary, sessions, Grants(config.clock, canary.issued))
