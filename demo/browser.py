@@ -1,4 +1,4 @@
-"""A browser without a screen: keeps cookies like one, sends Origin like one, and calls the agent as the app's page does.
+"""A browser without a screen: keeps cookies and sends Origin like one, and calls the agent as the app's page does.
 
 Python's own cookie rules withhold Secure cookies over http; browsers make an exception for localhost, and so does it.
 """

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
@@ -44,7 +43,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A folder with everything written. `overrides` go into the app's settings; `everywhere`: listen beyond loopback."""
+    """A folder for everything written. `overrides` go into the app's settings; `everywhere`: beyond loopback too."""
 
     folder: Path
     places: Places
@@ -144,8 +143,3 @@ def place(reference: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 def _move(address: dict[str, Any], to: Address) -> None:
     address["socket_address"].update(address=to[0], port_value=to[1])
-
-
-def netloc(url: str) -> str:
-    """Host and port of a URL."""
-    return urlsplit(url).netloc

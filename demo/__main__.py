@@ -1,0 +1,65 @@
+"""`tox -e demo`: the whole story on this machine, for a person with a browser, or with --check without one."""
+
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from demo import check
+from demo.settings import Places, Settings
+from demo.world import LocalWorld, WorldError
+
+WATCH_SECONDS = 0.5
+
+INVITATION = """
+  The app     {origin}
+
+  Try this
+    1. Log in as Ada. The identity provider is a mock: no password.
+    2. Call the API, and see what it received: a JWT, and no cookie of ours.
+    3. Open the browser's developer tools and look for a token: document.cookie, localStorage, sessionStorage.
+    4. Without the browser:
+         curl -i {origin}/api/hello -H 'token-handler-version: 1'      401: no cookie
+         curl -i {origin}/api/hello                                    403: no custom header
+
+  What the OAuth Proxy decided   tail -f {proxy_log}
+  What the OAuth Agent did       tail -f {agent_log}
+
+  Ctrl-C ends everything.
+"""
+
+
+@click.command()
+@click.option("--check", "checking", is_flag=True, help="Take the journey without a browser, print it, and end.")
+def main(checking: bool) -> None:
+    """Start identity provider, API, app, OAuth Agent, OAuth Proxy and Envoy."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="token-handler-demo-") as folder:
+        # The control calls count introspections for --check; a person's demo has no use for them.
+        world = LocalWorld(Settings(folder=Path(folder), places=Places()), control=checking)
+        try:
+            with world:
+                failed = check.run(world, click.echo) if checking else _wait(world)
+        except WorldError as error:
+            click.echo(f"demo: {error}", err=True)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("\nStopped.")
+            failed = 0
+    sys.exit(1 if failed else 0)
+
+
+def _wait(world: LocalWorld) -> int:
+    logs = {"proxy_log": world.log("extauthz"), "agent_log": world.log("agent")}
+    click.echo(INVITATION.format(origin=world.origin, **logs))
+    while (ended := world.ended()) is None:
+        time.sleep(WATCH_SECONDS)
+    raise WorldError(f"{ended} ended by itself; its last words are in {world.log(ended)}")
+
+
+if __name__ == "__main__":
+    main()
