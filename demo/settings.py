@@ -7,7 +7,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,15 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A folder for everything written. `overrides` go into the app's settings; `everywhere`: beyond loopback too."""
+    """A folder for everything written, and what differs from the reference.
+
+    `overrides` go into the app's settings, `routes` before Envoy's own; `everywhere` listens beyond loopback.
+    """
 
     folder: Path
     places: Places
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    routes: Sequence[Mapping[str, Any]] = ()
     log_level: str = "info"
     everywhere: bool = False
 
@@ -66,10 +70,14 @@ class Settings:
         """Envoy's configuration."""
         return self.folder / "envoy.json"
 
-    def listen(self, name: str) -> str:
-        """The address program `name` listens on."""
+    def listen(self, name: str) -> Address:
+        """Where program `name` listens."""
         host, port = getattr(self.places, name)
-        return f"{'0.0.0.0' if self.everywhere else host}:{port}"  # noqa: S104  # inside a container
+        return ("0.0.0.0" if self.everywhere else host), port  # noqa: S104  # inside a container
+
+    def listener(self, name: str) -> str:
+        """The same as HOST:PORT."""
+        return "{}:{}".format(*self.listen(name))
 
     def write(self) -> None:
         """Make keys and secrets and write all files."""
@@ -109,8 +117,8 @@ class Settings:
             "upstream": {"client_id": API_CLIENT, "client_secret_file": "proxy-secret", "audience": "api"},
         }
         return {
-            "extauthz": {"listen": [self.listen("extauthz")], "reflection": True},
-            "agent": {"listen": self.listen("agent")},
+            "extauthz": {"listen": [self.listener("extauthz")], "reflection": True},
+            "agent": {"listen": self.listener("agent")},
             "log": {"level": self.log_level, "format": "json"},
             "apps": {APP: merge(app, self.overrides)},
         }
@@ -126,18 +134,18 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def place(reference: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """The reference configuration of Envoy at other addresses; nothing else in it changes."""
+    """The reference configuration of Envoy at other addresses, with routes added; nothing else in it changes."""
     places, resources = settings.places, reference["static_resources"]
-    host, port = settings.listen("envoy").rsplit(":", 1)
-    _move(resources["listeners"][0]["address"], (host, int(port)))
-    host, port = settings.listen("admin").rsplit(":", 1)
-    _move(reference["admin"]["address"], (host, int(port)))
+    _move(resources["listeners"][0]["address"], settings.listen("envoy"))
+    _move(reference["admin"]["address"], settings.listen("admin"))
     for cluster in resources["clusters"]:
         endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
         _move(endpoint["address"], getattr(places, cluster["name"]))
     manager = resources["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    host_policy = manager["route_config"]["virtual_hosts"][0]["typed_per_filter_config"]
-    host_policy["envoy.filters.http.cors"]["allow_origin_string_match"] = [{"exact": places.origin}]
+    host = manager["route_config"]["virtual_hosts"][0]
+    cors = host["typed_per_filter_config"]["envoy.filters.http.cors"]
+    cors["allow_origin_string_match"] = [{"exact": places.origin}]
+    host["routes"] = [*settings.routes, *host["routes"]]
     return reference
 
 

@@ -110,11 +110,11 @@ Outcome = UpstreamToken | Refused | Fault
 
 def examine(request: Request, policies: Sequence[Policy]) -> Decision | Credential:
     """Everything the request alone decides, in the order of the documented decision."""
+    if not request.method or not request.path or "," in request.host:
+        return refuse(Reason.MALFORMED_REQUEST, request)
     policy = select_policy(request, policies)
     if isinstance(policy, Reason):
         return refuse(policy, request)
-    if not request.method or not request.path or "," in request.host:
-        return refuse(Reason.MALFORMED_REQUEST, request, policy)
     if request.context.keys() - {"app"}:
         # A route setting we do not know may have been meant to protect something.
         return refuse(Reason.ROUTE_SETTING, request, policy)

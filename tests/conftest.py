@@ -1,4 +1,4 @@
-"""What all tests share: the async backend, and the way to the demo's servers."""
+"""What all tests share: the async backend, the way to the demo's servers, and which world end-to-end tests live in."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,11 @@ import pytest
 
 # At the end: the installed product comes first, so that the wheel that ships is the wheel that is tested.
 sys.path.append(str(Path(__file__).parent.parent))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--world containers` runs the end-to-end tests in containers."""
+    parser.addoption("--world", choices=["local", "containers"], default="local")
 
 
 @pytest.fixture
