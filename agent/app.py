@@ -71,8 +71,10 @@ def _endpoint(app: Guarded, log: Log, path: str, call: Call) -> Callable[[Reques
             members = await call(exchange)
         except Exception as error:  # every answer is JSON of ours, whatever went wrong
             failure = _failure(app, log, error)
-            return _answer(app, log, path, failure.status, failure.code, _error_members(failure), exchange)
-        return _answer(app, log, path, 200, "ok", members, exchange)
+            log.answered(app.name, path, failure.status, failure.code, failure.message)
+            return _answer(failure.status, _error_members(failure), exchange)
+        log.answered(app.name, path, 200, "ok")
+        return _answer(200, members, exchange)
 
     return answer
 
@@ -108,10 +110,7 @@ def _error_members(failure: AgentError) -> Members:
     return {**v2, "code": failure.code, "message": failure.message}
 
 
-def _answer(
-    app: Guarded, log: Log, path: str, status: int, code: str, members: Members, exchange: Exchange
-) -> Response:
-    log.answered(app.name, path, status, code)
+def _answer(status: int, members: Members, exchange: Exchange) -> Response:
     # The library compares the content type with "application/json" exactly: no charset.
     response = JSONResponse(members, status, headers={"cache-control": "no-store"})
     if status == 503:

@@ -82,7 +82,11 @@ class _Resolving(httpx2.HTTPTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send to the resolved place."""
         place = self._resolve.get(request.url.netloc.decode())
-        if place is not None:
-            host, port = place.split(":")
-            request.url = request.url.copy_with(host=host, port=int(port))
-        return super().handle_request(request)
+        if place is None:
+            return super().handle_request(request)
+        host, port = place.split(":")
+        url = request.url.copy_with(host=host, port=int(port))
+        # A request of its own: the client files the answer's cookies under the URL it asked for.
+        elsewhere = httpx2.Request(request.method, url, headers=request.headers, stream=request.stream)
+        elsewhere.extensions = request.extensions
+        return super().handle_request(elsewhere)

@@ -74,9 +74,9 @@ class Log:
             ms=round(seconds * 1000, 3),
         )
 
-    def answered(self, app: str, endpoint: str, status: int, code: str) -> None:
-        """The agent answered a call. `code`: the error code, or "ok"."""
-        self._logger.info("agent", app=app, endpoint=endpoint, status=status, code=clean(code))
+    def answered(self, app: str, endpoint: str, status: int, code: str, detail: str = "") -> None:
+        """The agent answered a call. `code`: the error code, or "ok"; `detail`: what the app was told."""
+        self._logger.info("agent", app=app, endpoint=endpoint, status=status, code=clean(code), detail=clean(detail))
 
     def trouble(self, app: str, reason: str, error: Exception) -> None:
         """Something failed that is no client's fault. The message is ours; a foreign one is left out."""
