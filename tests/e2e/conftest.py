@@ -14,8 +14,7 @@ from demo.world import LocalWorld, free_places
 
 if TYPE_CHECKING:
     from worlds.in_containers import ContainerWorld
-
-    World = LocalWorld | ContainerWorld
+    from worlds.kinds import World
 
 OVERRIDES = {"hosts": ["localhost"], "upstream": {"required_scopes": ["orders"]}, "allow_http": True}
 

@@ -17,7 +17,7 @@ from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.purpose import Purpose
 
 if TYPE_CHECKING:
-    from conftest import World
+    from worlds.kinds import World
 
 AT = f"__Host-Http-{APP}-at"
 MISSING = {"code": "unauthorized", "message": "Access denied due to missing or invalid credentials"}

@@ -10,7 +10,7 @@ from demo.browser import Browser
 from demo.settings import APP
 
 if TYPE_CHECKING:
-    from conftest import World
+    from worlds.kinds import World
 
 AT = f"__Host-Http-{APP}-at"
 
