@@ -1,0 +1,107 @@
+"""The documentation is true: what it quotes is what is there, and what is there is in it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from extauthz.config import Program, load, schema
+from extauthz.cookies.keys import new_key_pair, new_session_key
+from extauthz.reason import ADVICE, ANSWERS, Reason
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+REFERENCE = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text())
+
+
+def test_the_filter_in_the_readme_is_that_of_the_reference() -> None:
+    """The filter to copy from the README equals the one in envoy/envoy.yaml, which all tests run."""
+    manager = REFERENCE["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    [reference] = [found for found in manager["http_filters"] if found["name"].endswith("ext_authz")]
+    assert yaml.safe_load(block("filter")) == reference
+
+
+def test_the_reference_fails_closed() -> None:
+    """The dangerous defaults are said out loud in the reference."""
+    config = yaml.safe_load(block("filter"))["typed_config"]
+    assert config["failure_mode_allow"] is False
+    assert config["status_on_error"] == {"code": "ServiceUnavailable"}
+
+
+@pytest.mark.parametrize("program", Program)
+def test_the_configuration_in_the_readme_is_good(program: Program, tmp_path: Path) -> None:
+    """With the keys that keygen makes, both programs accept the README's configuration."""
+    (tmp_path / "secrets").mkdir()
+    private, public = new_key_pair("x25519")
+    files = {
+        "cookie-private.pem": private,
+        "cookie-public.pem": public,
+        "session.key": new_session_key(),
+        "client-secret": b"secret",
+    }
+    for name, contents in files.items():
+        (tmp_path / "secrets" / name).write_bytes(contents)
+    (tmp_path / "token-handler.yaml").write_text(block("configuration"))
+    assert list(load(tmp_path / "token-handler.yaml", program, {}).apps) == ["shop"]
+
+
+def test_a_single_app_needs_about_ten_lines() -> None:
+    """The README's configuration is short."""
+    assert len(block("configuration").splitlines()) <= 10
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_is_explained(reason: Reason) -> None:
+    """The README's table has each reason with its status and the advice `explain` gives."""
+    assert f"| `{reason}` | {ANSWERS[reason].status} | {ADVICE[reason]} |" in README
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/configuration.md has each key of the schema."""
+    missing = [key for key in keys(schema()) if f"`{key}`" not in CONFIGURATION and f".{key}`" not in CONFIGURATION]
+    assert missing == []
+
+
+def test_every_documented_setting_exists() -> None:
+    """docs/configuration.md has no key the schema has not."""
+    documented = re.findall(r"^\| `([a-z_.]+)` \|", CONFIGURATION, re.MULTILINE)
+    assert [key for key in documented if key.split(".")[-1] not in set(keys(schema()))] == []
+
+
+@pytest.mark.parametrize("path", sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")}), ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    """Every relative link names a file that is there."""
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text())
+    assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def test_the_two_commands_stand_first() -> None:
+    """The first commands of the README are the two that need nothing but Python and pip."""
+    commands = re.search(r"```sh\n(.*?)```", README, re.DOTALL)
+    assert commands is not None
+    assert [line.split("  ")[0] for line in commands[1].splitlines()] == [
+        "python3 -m pip install tox && tox -e demo",
+        "python3 -m pip install tox && tox",
+    ]
+    assert "python3 -m pip install tox && tox\n" in (ROOT / ".ci" / "run").read_text()
+
+
+def block(name: str) -> str:
+    """The YAML block behind a marker in the README."""
+    found = re.search(rf"<!-- {name} -->\n```yaml\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def keys(node: Any) -> Iterator[str]:
+    """Every property name in a JSON schema."""
+    if isinstance(node, dict):
+        properties = node.get("properties")
+        if isinstance(properties, dict):
+            yield from (key for key in properties if key not in ("extauthz", "log", "apps", "cache"))
+        for value in node.values():
+            yield from keys(value)
