@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,13 +46,15 @@ class Places:
 class Settings:
     """A folder for everything written, and what differs from the reference.
 
-    `overrides` go into the app's settings, `routes` before Envoy's own; `everywhere` listens beyond loopback.
+    `overrides` go into the app's settings, `routes` before Envoy's own; `second_proxy` is where another extauthz
+    listens beside the first; `everywhere` listens beyond loopback.
     """
 
     folder: Path
     places: Places
     overrides: Mapping[str, Any] = field(default_factory=dict)
     routes: Sequence[Mapping[str, Any]] = ()
+    second_proxy: Address | None = None
     log_level: str = "info"
     everywhere: bool = False
 
@@ -139,8 +142,11 @@ def place(reference: dict[str, Any], settings: Settings) -> dict[str, Any]:
     _move(resources["listeners"][0]["address"], settings.listen("envoy"))
     _move(reference["admin"]["address"], settings.listen("admin"))
     for cluster in resources["clusters"]:
-        endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
-        _move(endpoint["address"], getattr(places, cluster["name"]))
+        endpoints = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        _move(endpoints[0]["endpoint"]["address"], getattr(places, cluster["name"]))
+        if cluster["name"] == "extauthz" and settings.second_proxy is not None:
+            endpoints.append(deepcopy(endpoints[0]))
+            _move(endpoints[1]["endpoint"]["address"], settings.second_proxy)
     manager = resources["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     host = manager["route_config"]["virtual_hosts"][0]
     cors = host["typed_per_filter_config"]["envoy.filters.http.cors"]

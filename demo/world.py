@@ -3,6 +3,7 @@
 Everything a program writes goes to a file of its own, for people and for the tests that look for secrets in it.
 """
 
+import os
 import signal
 import socket
 import subprocess
@@ -58,7 +59,7 @@ class LocalWorld:
         require_free(self.settings.places)
         self.settings.write()
         try:
-            for program in ("idp", "api", "spa", "agent", "extauthz", "envoy"):
+            for program in self._programs():
                 self.start(program)
         except BaseException:
             self.__exit__()
@@ -74,7 +75,11 @@ class LocalWorld:
         with self.log(program).open("ab") as log:
             # A session of its own: Ctrl-C reaches us, and we end the programs in order.
             self._running[program] = subprocess.Popen(
-                self._command(program), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                self._command(program),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **self._environment(program)},
             )
         self._wait(program)
 
@@ -100,7 +105,17 @@ class LocalWorld:
         """What all programs have written."""
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.settings.folder.glob("*.log")))
 
+    def _programs(self) -> list[str]:
+        proxies = ["extauthz"] if self.settings.second_proxy is None else ["extauthz", "extauthz-2"]
+        return ["idp", "api", "spa", "agent", *proxies, "envoy"]
+
+    def _environment(self, program: str) -> dict[str, str]:
+        if program != "extauthz-2" or self.settings.second_proxy is None:
+            return {}
+        return {"TOKEN_HANDLER__EXTAUTHZ__LISTEN": "[{}:{}]".format(*self.settings.second_proxy)}
+
     def _command(self, program: str) -> list[str]:
+        program = program.removesuffix("-2")
         settings, listen = self.settings, ["--listen", self.settings.listener(program)]
         installed = Path(sys.executable).parent
         python = [sys.executable, "-m"]
@@ -133,6 +148,8 @@ class LocalWorld:
         places = self.settings.places
         if program == "extauthz":
             return _connects(places.extauthz)
+        if program == "extauthz-2" and self.settings.second_proxy is not None:
+            return _connects(self.settings.second_proxy)
         paths = {"api": "/_control/healthz", "envoy": "/ready"}
         host, port = places.admin if program == "envoy" else getattr(places, program)
         try:
