@@ -1,8 +1,14 @@
 """The command line and the composition root of the OAuth Agent."""
 
+import signal
 import socket
+import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import click
 import uvicorn
@@ -11,6 +17,7 @@ from starlette.applications import Starlette
 from agent.app import Guarded, create_app
 from agent.endpoints import Agent
 from agent.flow import Client
+from agent.refreshes import Refreshes
 from agent.set_cookies import CookieJar
 from agent.tokens import TokenEndpoint
 from extauthz import __version__
@@ -44,6 +51,8 @@ def serve(file: Path) -> None:
     """Serve the agents of all apps until SIGTERM or SIGINT."""
     config = load_or_exit(file, Program.AGENT)
     log = Log(logger(config.log))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     listener = _listen(config.agent.listen)
     settings = uvicorn.Config(
         build_app(config, log),
@@ -54,9 +63,7 @@ def serve(file: Path) -> None:
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    log.note("listening", addresses=config.agent.listen)
     uvicorn.Server(settings).run(sockets=[listener])
-    log.note("stopped")
 
 
 def build_app(config: Config, log: Log) -> Starlette:
@@ -72,7 +79,16 @@ def build_app(config: Config, log: Log) -> Starlette:
         )
         for name, app in config.apps.items()
     ]
-    return create_app(apps, log)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        log.note("listening", addresses=config.agent.listen)
+        yield
+        for client in clients.values():
+            await client.aclose()
+        log.note("stopped")
+
+    return create_app(apps, log, lifespan)
 
 
 def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
@@ -90,6 +106,7 @@ def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
         discovery=discovery,
         keys=KeySet(discovery, http, time.monotonic),
         tokens=TokenEndpoint(discovery, http, ClientSecretBasic(app.client_id, app.client_secret_file.reveal())),
+        refreshes=Refreshes(time.monotonic),
         clock=time.time,
     )
 
@@ -109,6 +126,11 @@ def build_jar(name: str, app: AppConfig) -> CookieJar:
     )
 
 
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    # uvicorn shuts down in order, then raises the signal again: that is the ordinary end, with status 0.
+    sys.exit(0)
+
+
 def _listen(address: str) -> socket.socket:
     try:
         if address.startswith("unix:"):
@@ -117,11 +139,12 @@ def _listen(address: str) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=1024)
     except OSError as error:
-        fail(Program.AGENT, f"cannot listen on {address}: {error.strerror}")
+        fail(Program.AGENT, f"cannot listen on {address}: {error.strerror or error}")
 
 
 def _listen_unix(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)  # a killed process leaves its socket behind
+    if path.is_socket():
+        path.unlink()  # a killed process leaves its socket behind; anything else at this path is a mistake
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen(1024)

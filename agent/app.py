@@ -1,14 +1,15 @@
 """The agent as a Starlette application: routes, what guards every call, and the form of every answer."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Lifespan
 
 from agent.endpoints import Agent, Exchange, Members
 from agent.errors import AgentError, forbidden
@@ -19,6 +20,8 @@ CSRF_HEADER = "token-handler-version"
 CSRF_VALUE = "1"
 RETRY_AFTER_SECONDS = 5
 PREFLIGHT_SECONDS = 86_400  # how long browsers may remember a preflight's answer; they cap it lower
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Call = Callable[[Exchange], Awaitable[Members]]
 
@@ -34,9 +37,9 @@ class Guarded:
     require_custom_header: bool
 
 
-def create_app(apps: list[Guarded], log: Log) -> Starlette:
+def create_app(apps: list[Guarded], log: Log, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """All apps' agents in one application, each at its own path. `/healthz` is for probes."""
-    return Starlette(routes=[Route("/healthz", _healthy), *(_mount(app, log) for app in apps)])
+    return Starlette(routes=[Route("/healthz", _healthy), *(_mount(app, log) for app in apps)], lifespan=lifespan)
 
 
 def _mount(app: Guarded, log: Log) -> Mount:
@@ -45,6 +48,7 @@ def _mount(app: Guarded, log: Log) -> Mount:
         allow_origins=sorted(app.origins),
         allow_credentials=True,
         allow_methods=["GET", "POST"],
+        expose_headers=["retry-after"],
         allow_headers=["*"],  # echoed, to trusted origins only: apps add tracing headers of their own
         max_age=PREFLIGHT_SECONDS,
     )
@@ -53,30 +57,41 @@ def _mount(app: Guarded, log: Log) -> Mount:
 
 def _routes(app: Guarded, log: Log) -> list[BaseRoute]:
     agent = app.agent
-    calls: list[tuple[str, str, Call]] = [
-        ("/login/start", "POST", agent.login_start),
-        ("/login/end", "POST", agent.login_end),
-        ("/session", "GET", agent.session),
-        ("/refresh", "POST", agent.refresh),
-        ("/logout", "POST", agent.logout),
+    calls: list[tuple[str, tuple[str, ...], Call]] = [
+        ("/login/start", ("POST",), agent.login_start),
+        ("/login/end", ("POST",), agent.login_end),
+        ("/session", ("GET", "HEAD"), agent.session),
+        ("/refresh", ("POST",), agent.refresh),
+        ("/logout", ("POST",), agent.logout),
+        # Last: whatever else is called is told so in the form of every other error.
+        ("/{path:path}", METHODS, _unknown),
     ]
-    return [Route(path, _endpoint(app, log, path, call), methods=[method]) for path, method, call in calls]
+    return [Route(path, _endpoint(app, log, path, methods, call), methods=METHODS) for path, methods, call in calls]
 
 
-def _endpoint(app: Guarded, log: Log, path: str, call: Call) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    app: Guarded, log: Log, path: str, methods: tuple[str, ...], call: Call
+) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         exchange = Exchange(request)
         try:
+            _check_method(request, methods)
             _guard(app, request)
-            members = await call(exchange)
+            response = _answer(200, await call(exchange), exchange)
         except Exception as error:  # every answer is JSON of ours, whatever went wrong
             failure = _failure(app, log, error)
             log.answered(app.name, path, failure.status, failure.code, failure.message)
-            return _answer(failure.status, _error_members(failure), exchange)
+            return _answer(failure.status, _error_members(failure), exchange, failure.headers)
         log.answered(app.name, path, 200, "ok")
-        return _answer(200, members, exchange)
+        return response
 
     return answer
+
+
+def _check_method(request: Request, methods: tuple[str, ...]) -> None:
+    if request.method not in methods:
+        allow = ", ".join(methods)
+        raise AgentError(405, "method_not_allowed", f"this call takes {allow}", {"allow": allow})
 
 
 def _guard(app: Guarded, request: Request) -> None:
@@ -84,7 +99,7 @@ def _guard(app: Guarded, request: Request) -> None:
     if app.require_custom_header and request.headers.getlist(CSRF_HEADER) != [CSRF_VALUE]:
         raise forbidden(f"the header {CSRF_HEADER}: {CSRF_VALUE} is missing")
     origins = request.headers.getlist("origin")
-    if request.method != "GET" and not origins:
+    if request.method not in ("GET", "HEAD") and not origins:
         raise forbidden("the header Origin is missing")
     if any(origin not in app.origins for origin in origins):
         raise forbidden("the origin is not trusted")
@@ -95,10 +110,15 @@ def _guard(app: Guarded, request: Request) -> None:
 def _failure(app: Guarded, log: Log, error: Exception) -> AgentError:
     match error:
         case AgentError():
+            if error.status >= 500:
+                log.trouble(app.name, error.code, error)
             return error
+        case ClientDisconnect():
+            return AgentError(400, "invalid_request", "the client went away before its request was complete")
         case AuthorizationServerError():
             log.trouble(app.name, error.trouble, error)
-            return AgentError(503, "temporarily_unavailable", "the authorization server is in trouble; try again")
+            message = "the authorization server is in trouble; try again"
+            return AgentError(503, "temporarily_unavailable", message, {"retry-after": str(RETRY_AFTER_SECONDS)})
         case _:
             log.trouble(app.name, "internal_error", error)
             return AgentError(500, "server_error", "a technical problem occurred in the OAuth Agent")
@@ -110,14 +130,16 @@ def _error_members(failure: AgentError) -> Members:
     return {**v2, "code": failure.code, "message": failure.message}
 
 
-def _answer(status: int, members: Members, exchange: Exchange) -> Response:
+def _answer(status: int, members: Members, exchange: Exchange, headers: Mapping[str, str] | None = None) -> Response:
     # The library compares the content type with "application/json" exactly: no charset.
-    response = JSONResponse(members, status, headers={"cache-control": "no-store"})
-    if status == 503:
-        response.headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    response = JSONResponse(members, status, headers={"cache-control": "no-store", **(headers or {})})
     for line in exchange.set_cookies:
         response.headers.append("set-cookie", line)
     return response
+
+
+async def _unknown(_call: Exchange) -> Members:
+    raise AgentError(404, "not_found", "the OAuth Agent has no such call")
 
 
 async def _healthy(_request: Request) -> Response:

@@ -15,6 +15,7 @@ from agent import flow
 from agent.errors import AgentError, invalid_request
 from agent.flow import Client, Login
 from agent.forms import cookies, read_form
+from agent.refreshes import Refreshes
 from agent.set_cookies import CookieJar, Session
 from agent.tokens import GrantOver, TokenEndpoint, Tokens
 from extauthz.cookies.access_token import AccessToken
@@ -46,6 +47,7 @@ class Agent:
     discovery: Discovery
     keys: KeySet
     tokens: TokenEndpoint
+    refreshes: Refreshes
     clock: Callable[[], float]
 
     async def login_start(self, call: Exchange) -> Members:
@@ -58,6 +60,7 @@ class Agent:
             nonce=secrets.token_urlsafe(32),
             verifier=secrets.token_urlsafe(32),
             started_at=int(self.clock()),
+            openid="openid" in extra.get("scope", self.client.scope).split(),
         )
         call.set_cookies.append(self.jar.set_login(login))
         return {"authorization_url": flow.authorization_url(url, self.client, login, extra)}
@@ -65,15 +68,20 @@ class Agent:
     async def login_end(self, call: Exchange) -> Members:
         """POST login/end: all parameters of the authorization response in, session cookies out."""
         response = await read_form(call.request)
-        login = self._take_login(call, response.get("state", ""))
+        # First: while the authorization server is away nothing is used up, and the page may try again.
         metadata = await self.discovery.metadata()
+        login = self._take_login(call, response.get("state", ""))
         code = flow.authorization_code(
             response, login, issuer=metadata.issuer, sends_iss=metadata.sends_iss, now=self.clock()
         )
         tokens = await self._redeem(code, login)
-        claims = await self._claims(tokens, nonce=login.nonce)
-        # A new session id with every login: nothing of an earlier session carries over.
-        return _members(self._signed_in(call, tokens, claims, session_id=secrets.token_urlsafe(16)), tokens.expires_in)
+        claims = await self._claims(tokens, login)
+        # Nothing of an earlier session carries over: a new session id, and no refresh token of somebody else's.
+        kept = tokens.refresh_token
+        line = self.jar.clear_refresh_token() if kept is None else self.jar.set_refresh_token(kept)
+        held = self._signed_in(call, tokens, claims, session_id=secrets.token_urlsafe(16))
+        call.set_cookies.append(line)
+        return _members(held, tokens.expires_in)
 
     async def session(self, call: Exchange) -> Members:
         """GET session: whether somebody is logged in, and who."""
@@ -93,10 +101,13 @@ class Agent:
         if refresh_token is None:
             raise AgentError(401, "unauthorized", "there is no session to refresh")
         try:
-            tokens = await self.tokens.refresh(refresh_token, extra)
+            tokens = await self.refreshes.share(refresh_token, lambda: self.tokens.refresh(refresh_token, extra))
+            if tokens.refresh_token is not None:
+                # Before anything else can fail: the one in the browser is spent already.
+                call.set_cookies.append(self.jar.set_refresh_token(tokens.refresh_token))
             claims = await self._refreshed_claims(tokens, held)
         except (GrantOver, InvalidToken) as error:
-            call.set_cookies.extend(self.jar.clear_session())
+            call.set_cookies[:] = self.jar.clear_session()
             raise AgentError(401, "session_expired", "the session is over; log in again") from error
         self._signed_in(call, tokens, claims, session_id=held.session_id if held else secrets.token_urlsafe(16))
         return {} if tokens.expires_in is None else {"access_token_expires_in": tokens.expires_in}
@@ -147,14 +158,14 @@ class Agent:
         except GrantOver as error:
             raise AgentError(400, "authorization_error", "the authorization code is not valid any more") from error
 
-    async def _claims(self, tokens: Tokens, nonce: str) -> Mapping[str, Any]:
+    async def _claims(self, tokens: Tokens, login: Login) -> Mapping[str, Any]:
         if tokens.id_token is None:
-            if "openid" not in self.client.scope.split():
+            if not login.openid:
                 return {}
             raise AuthorizationServerError(Trouble.BAD_ANSWER, "the token endpoint answered without an ID token")
         try:
             _, claims = await self.keys.verify(tokens.id_token)
-            flow.check_id_token(claims, self.client, nonce=nonce, now=self.clock())
+            flow.check_id_token(claims, self.client, nonce=login.nonce, now=self.clock())
         except InvalidToken as error:
             raise AgentError(400, "invalid_id_token", str(error)) from error
         return flow.claims_for_app(claims)
@@ -177,8 +188,6 @@ class Agent:
         held = Session(claims=claims, session_id=session_id, access_token_expires_at=expires_at)
         token = AccessToken(token=tokens.access_token, issued_at=now, session_id=session_id)
         lines = [self.jar.set_access_token(token), self.jar.set_session(held)]
-        if tokens.refresh_token is not None:
-            lines.append(self.jar.set_refresh_token(tokens.refresh_token))
         call.set_cookies.extend(lines)  # all or none: one that is too large must not leave half a session
         return held
 

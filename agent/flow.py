@@ -41,6 +41,7 @@ class Login:
     nonce: str = field(repr=False)
     verifier: str = field(repr=False)
     started_at: int
+    openid: bool = True  # whether an ID token was asked for
 
     @property
     def flow(self) -> str:
@@ -50,6 +51,7 @@ class Login:
     def to_bytes(self) -> bytes:
         """The cookie's plaintext."""
         members = {"state": self.state, "nonce": self.nonce, "verifier": self.verifier, "iat": self.started_at}
+        members["openid"] = self.openid
         return json.dumps(members, separators=(",", ":")).encode()
 
     @classmethod
@@ -57,7 +59,11 @@ class Login:
         """Read what `to_bytes` wrote; the cookie is authenticated, so nothing else can be in it."""
         members = json.loads(plaintext)
         return cls(
-            state=members["state"], nonce=members["nonce"], verifier=members["verifier"], started_at=members["iat"]
+            state=members["state"],
+            nonce=members["nonce"],
+            verifier=members["verifier"],
+            started_at=members["iat"],
+            openid=members["openid"],
         )
 
 

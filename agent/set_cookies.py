@@ -26,7 +26,7 @@ MAX_BYTES = 4096
 class Session:
     """What the agent itself remembers of a session. `access_token_expires_at`: seconds since the epoch."""
 
-    claims: Mapping[str, Any]
+    claims: Mapping[str, Any] = field(repr=False)
     session_id: str
     access_token_expires_at: int | None
 
@@ -90,6 +90,10 @@ class CookieJar:
     def clear_login(self, flow: str) -> str:
         """A login is used once, whatever came of it."""
         return self._clear(self.names.login(flow))
+
+    def clear_refresh_token(self) -> str:
+        """A session that has none must not go on with that of the session before."""
+        return self._clear(self.names.refresh_token)
 
     def clear_session(self) -> list[str]:
         """The Set-Cookie lines that end a session."""

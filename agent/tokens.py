@@ -75,7 +75,7 @@ def read(members: Mapping[str, Any]) -> Tokens:
         access_token=access_token,
         refresh_token=_text(members, "refresh_token"),
         id_token=_text(members, "id_token"),
-        expires_in=expires_in if isinstance(expires_in, int) and not isinstance(expires_in, bool) else None,
+        expires_in=max(expires_in, 0) if isinstance(expires_in, int) and not isinstance(expires_in, bool) else None,
     )
 
 

@@ -1,5 +1,6 @@
 """Every setting of both programs: its key, its type, its default, and what it is for."""
 
+from itertools import pairwise
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -30,6 +31,27 @@ from extauthz.config.values import (
 from extauthz.cookies.names import CookieNames
 
 V = TypeVar("V")
+
+# What makes a request the agent's own. An app that may choose one of these could redirect codes or downgrade PKCE.
+OUR_PARAMETERS = frozenset(
+    {
+        "client_id",
+        "client_secret",
+        "code",
+        "code_challenge",
+        "code_challenge_method",
+        "code_verifier",
+        "grant_type",
+        "nonce",
+        "redirect_uri",
+        "refresh_token",
+        "request",
+        "request_uri",
+        "response_mode",
+        "response_type",
+        "state",
+    }
+)
 
 
 class Section(BaseModel):
@@ -171,6 +193,21 @@ class AppConfig(Section):
             raise ValueError("must have the origin of spa_url")
         return uri
 
+    @field_validator("authorization_parameters", "refresh_parameters")
+    @classmethod
+    def _not_ours(cls, names: list[str]) -> list[str]:
+        ours = OUR_PARAMETERS.intersection(names)
+        if ours:
+            raise ValueError(f"the agent sets this itself: {', '.join(sorted(ours))}")
+        return names
+
+    @field_validator("agent_path")
+    @classmethod
+    def _not_for_probes(cls, path: str) -> str:
+        if path == "/healthz":
+            raise ValueError("/healthz is where probes ask; choose another path")
+        return path
+
     @property
     def origins(self) -> frozenset[str]:
         """The trusted web origins."""
@@ -188,9 +225,10 @@ class Config(Section):
     @field_validator("apps")
     @classmethod
     def _agents_apart(cls, apps: dict[str, AppConfig]) -> dict[str, AppConfig]:
-        paths = [app.agent_path for app in apps.values()]
-        if len(set(paths)) != len(paths):
-            raise ValueError("two apps have the same agent_path")
+        paths = sorted(f"{app.agent_path}/" for app in apps.values())
+        for path, following in pairwise(paths):
+            if following.startswith(path):
+                raise ValueError(f"two apps share the agent_path {path[:-1]}, or one's lies below the other's")
         return apps
 
 

@@ -63,6 +63,8 @@ def _path(path: str) -> str:
 def _listener(address: str) -> str:
     if re.fullmatch(r"unix:/.+|(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}", address) is None:
         raise ValueError("a listener is HOST:PORT or unix:/PATH")
+    if not address.startswith("unix:") and int(address.rpartition(":")[2]) > 65535:
+        raise ValueError("a port is at most 65535")
     return address
 
 

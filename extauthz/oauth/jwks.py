@@ -6,7 +6,7 @@ than the cool-down: a flood of made-up key ids must not become a flood at the au
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import jwt
 
@@ -40,7 +40,7 @@ class KeySet:
         key = await self._key(header)
         try:
             parts = jwt.PyJWS().decode_complete(token, key, algorithms=[header["alg"]])
-            claims = json.loads(parts["payload"])
+            claims = json.loads(parts["payload"], parse_constant=_no_number)
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise InvalidToken("the signature does not verify") from error
         if not isinstance(claims, dict):
@@ -50,7 +50,8 @@ class KeySet:
     async def _key(self, header: Mapping[str, Any]) -> jwt.PyJWK:
         found = _find(await self._keys.get(KEEP_SECONDS), header)
         if found is None:
-            found = _find(await self._keys.get(COOL_DOWN_SECONDS), header)
+            # Keys that cannot be fetched just now are the server's trouble, not proof of a forged token.
+            found = _find(await self._keys.get(COOL_DOWN_SECONDS, or_older=False), header)
         if found is None:
             raise InvalidToken("signed with a key the issuer does not publish")
         try:
@@ -76,6 +77,10 @@ def _find(keys: list[Mapping[str, Any]], header: Mapping[str, Any]) -> Mapping[s
     return fitting[0] if len(fitting) == 1 else None
 
 
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")  # NaN and Infinity: Python reads them, nobody else does
+
+
 def _header(token: str) -> Mapping[str, Any]:
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise InvalidToken(f"longer than {MAX_TOKEN_CHARACTERS} characters")
@@ -83,7 +88,7 @@ def _header(token: str) -> Mapping[str, Any]:
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError as error:
         raise InvalidToken("not a signed JWT in compact form") from error
-    if header.get("alg") not in ALGORITHMS:
+    if not isinstance(header.get("alg"), str) or header["alg"] not in ALGORITHMS:
         raise InvalidToken("signed with an algorithm that is not accepted")
     if "crit" in header:
         raise InvalidToken("carries a critical header we do not know")  # RFC 7515 section 4.1.11

@@ -23,27 +23,27 @@ class Refreshed(Generic[V]):
         self._failed_at = float("-inf")
         self._failure: AuthorizationServerError | None = None
 
-    async def get(self, max_age: float) -> V:
+    async def get(self, max_age: float, *, or_older: bool = True) -> V:
         """The document, fetched again when it is older than `max_age` seconds.
 
-        While the server is down an older document serves. Raises AuthorizationServerError when there is none.
+        While the server is down an older document serves, if `or_older`. Raises AuthorizationServerError otherwise.
         """
         value = self._young(max_age)
         if value is not None:
             return value
         async with self._lock:
-            return self._young(max_age) or await self._refetch()
+            return self._young(max_age) or await self._refetch(or_older)
 
     def _young(self, max_age: float) -> V | None:
         return self._value if self._clock() < self._fetched_at + max_age else None
 
-    async def _refetch(self) -> V:
+    async def _refetch(self, or_older: bool) -> V:
         if self._failure is None or self._clock() >= self._failed_at + RETRY_SECONDS:
             try:
                 self._value, self._failure = await self._fetch(), None
                 self._fetched_at = self._clock()
             except AuthorizationServerError as error:
                 self._failed_at, self._failure = self._clock(), error
-        if self._value is not None:
+        if self._value is not None and (or_older or self._failure is None):
             return self._value
         raise self._failure or AssertionError("neither a document nor a failure")

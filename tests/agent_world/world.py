@@ -1,0 +1,153 @@
+"""Everything together: a configuration on disk, the agent the program would serve, a provider, and one clock."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx2
+import yaml
+from starlette.applications import Starlette
+
+from agent.__main__ import build_agent
+from agent.app import Guarded, create_app
+from agent_world.browser import Browser, read
+from agent_world.server import Server
+from demo.idp import Client, IdpConfig, create_idp
+from extauthz.config import AppConfig, LogConfig, Program, load
+from extauthz.cookies.aes_gcm import KeyRing
+from extauthz.cookies.hpke import PrivateKey
+from extauthz.cookies.keys import new_key_pair, new_session_key, read_private_key, read_session_key
+from extauthz.oauth.http import HttpClient
+from extauthz.telemetry import Log, logger
+
+ISSUER = "https://login.test"
+ORIGIN = "https://www.shop.test"
+HOME = "https://www.shop.test/app/"
+HOST = "https://api.shop.test"
+AGENT = "/oauth-agent"
+ADMIN_HOME = "https://admin.shop.test/"
+# What RFC 6749 section 2.3.1's encoding is for: a colon, a blank, a percent sign, a letter beyond ASCII.
+SECRET = "a+b%:/ é and then some"
+START = 1_800_000_000.0
+
+
+@dataclass(kw_only=True)
+class World:
+    """`apps` and `ring`: what the program was built with; `private_key`: the proxy's; `log`: what was written."""
+
+    clock: list[float]
+    server: Server
+    apps: Mapping[str, Guarded]
+    agent: Starlette
+    private_key: PrivateKey
+    ring: KeyRing
+    log: io.StringIO
+
+    def browser(self) -> Browser:
+        """A browser without cookies, at the shop's page."""
+        return Browser(self.agent, base=HOST, path=AGENT, origin=ORIGIN)
+
+    def admin(self) -> Browser:
+        """A browser at the other app's page."""
+        return Browser(self.agent, base=HOST, path="/admin-agent", origin="https://admin.shop.test")
+
+    def later(self, seconds: float) -> None:
+        """Time passes, for provider and agent alike."""
+        self.clock[0] += seconds
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log, line by line."""
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+    async def start(self, browser: Browser, extra: Mapping[str, str] | None = None) -> str:
+        """Begin a login; the authorization URL."""
+        return str(read(await browser.login_start(extra))["authorization_url"])
+
+    async def respond(self, browser: Browser, user: str = "ada") -> dict[str, str]:
+        """Begin a login and let `user` sign in; the authorization response."""
+        return await self.server.visit(await self.start(browser), user=user)
+
+    async def log_in(self, user: str = "ada") -> Browser:
+        """A browser somebody is logged in with."""
+        browser = self.browser()
+        read(await browser.login_end(await self.respond(browser, user)))
+        return browser
+
+
+def create_world(folder: Path, **settings: Any) -> World:
+    """A fresh world; `settings` are added to the shop's."""
+    clock = [START]
+    private, public = new_key_pair("x25519")
+    session_key = new_session_key()
+    (folder / "public.pem").write_bytes(public)
+    (folder / "session.key").write_bytes(session_key)
+    (folder / "secret").write_text(SECRET)
+    (folder / "token-handler.yaml").write_text(yaml.safe_dump({"apps": _apps(settings)}))
+    config = load(folder / "token-handler.yaml", Program.AGENT, {})
+    provider = IdpConfig(issuer=ISSUER, clients=_clients(settings), clock=lambda: clock[0])
+    server = Server(create_idp(provider, control=True), ISSUER)
+    stream = io.StringIO()
+    apps = {name: _guarded(name, app, server, clock) for name, app in config.apps.items()}
+    return World(
+        clock=clock,
+        server=server,
+        apps=apps,
+        agent=create_app(list(apps.values()), Log(logger(LogConfig(level="debug", format="json"), stream))),
+        private_key=read_private_key(private),
+        ring=KeyRing([read_session_key(session_key)]),
+        log=stream,
+    )
+
+
+def query_of(url: str) -> dict[str, str]:
+    """The parameters of a URL, none of them twice."""
+    pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=True)
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def _apps(settings: Mapping[str, Any]) -> dict[str, Any]:
+    common = {
+        "issuer": ISSUER,
+        "client_secret_file": "secret",
+        "scope": "openid profile orders",
+        "cookie": {"public_key_file": "public.pem", "session_key_files": ["session.key"]},
+    }
+    shop = {**common, "spa_url": HOME, "client_id": "shop", **settings}
+    return {
+        "shop": shop,
+        "admin": {**common, "spa_url": ADMIN_HOME, "client_id": "admin", "agent_path": "/admin-agent"},
+    }
+
+
+def _clients(settings: Mapping[str, Any]) -> tuple[Client, ...]:
+    scope = "openid profile orders"
+    homes = (HOME, settings.get("redirect_uri", HOME))
+    return (
+        Client(client_id="shop", client_secret=SECRET, redirect_uris=homes, scope=scope),
+        Client(client_id="admin", client_secret=SECRET, redirect_uris=(ADMIN_HOME,), scope=scope),
+    )
+
+
+def _guarded(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, clock: list[float]) -> Guarded:
+    """As the program builds it, on our transport and our clock."""
+
+    def now() -> float:
+        return clock[0]
+
+    # The composition root reads the time module once; from then on its clocks are ours.
+    with patch("agent.__main__.time", SimpleNamespace(time=now, monotonic=now)):
+        agent = build_agent(name, app, HttpClient(transport=transport))
+    return Guarded(
+        name=name,
+        path=app.agent_path,
+        agent=agent,
+        origins=app.origins,
+        require_custom_header=app.require_custom_header,
+    )
