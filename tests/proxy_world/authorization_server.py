@@ -1,0 +1,128 @@
+"""An authorization server of a few lines: answers by path, remembers what it was asked, signs what a test wants."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx2
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from extauthz.oauth.client_auth import ClientSecretBasic
+from extauthz.oauth.http import HttpClient
+from extauthz.oauth.introspection import Introspection
+from extauthz.oauth.jwks import KeySet
+from extauthz.oauth.metadata import Discovery
+from extauthz.upstream.phantom import Phantom
+from proxy_world.fakes import NOW, Clock
+
+ISSUER = "https://as.example"
+DISCOVERY, JWKS, INTROSPECT = "/.well-known/openid-configuration", "/jwks", "/introspect"
+SECRET = "a+b%:/ é"
+
+SigningKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+KEY = ec.generate_private_key(ec.SECP256R1())
+CLAIMS: dict[str, object] = {"iss": ISSUER, "aud": "api", "exp": NOW + 300, "scope": "orders profile", "sub": "u"}
+
+Answer = httpx2.Response | Exception | Callable[[httpx2.Request], httpx2.Response]
+
+
+def jwk(key: SigningKey, **members: object) -> dict[str, Any]:
+    """The public half as a JWK."""
+    algorithms: list[tuple[type, type[jwt.algorithms.Algorithm]]] = [
+        (ec.EllipticCurvePrivateKey, jwt.algorithms.ECAlgorithm),
+        (ed25519.Ed25519PrivateKey, jwt.algorithms.OKPAlgorithm),
+        (rsa.RSAPrivateKey, jwt.algorithms.RSAAlgorithm),
+    ]
+    algorithm = next(algorithm for type_, algorithm in algorithms if isinstance(key, type_))
+    return {**json.loads(algorithm.to_jwk(key.public_key())), **members}
+
+
+def token(
+    claims: Mapping[str, object] | None = None,
+    *,
+    key: SigningKey = KEY,
+    alg: str = "ES256",
+    kid: str | None = "k1",
+    header: Mapping[str, object] | None = None,
+) -> str:
+    """A signed JWT with the usual claims, changed by `claims`; None drops one."""
+    members = {name: value for name, value in {**CLAIMS, **(claims or {})}.items() if value is not None}
+    headers = {**({} if kid is None else {"kid": kid}), **(header or {})}
+    return jwt.PyJWS().encode(json.dumps(members).encode(), key, algorithm=alg, headers=headers)
+
+
+def unsigned(header: object, claims: object, signature: bytes = b"sig") -> str:
+    """Three parts that look like a JWT, with whatever in them."""
+    parts = (json.dumps(header).encode(), json.dumps(claims).encode(), signature)
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+
+
+@dataclass
+class Server:
+    """Answers by path; `asked` are the requests so far."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    asked: list[httpx2.Request] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.publish([jwk(KEY, kid="k1")])
+        self.describe()
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked.append(request)
+        answer = self.answers[request.url.path]
+        if isinstance(answer, Exception):
+            raise answer
+        if callable(answer):
+            return answer(request)
+        # As from the network: a body still to be read.
+        return httpx2.Response(answer.status_code, headers=answer.headers, stream=httpx2.ByteStream(answer.content))
+
+    def describe(self, **changes: object) -> None:
+        """Publish the metadata, with `changes`; None drops a member."""
+        members = {"issuer": ISSUER, "jwks_uri": ISSUER + JWKS, "introspection_endpoint": ISSUER + INTROSPECT} | changes
+        self.answers[DISCOVERY] = httpx2.Response(200, json={k: v for k, v in members.items() if v is not None})
+
+    def publish(self, keys: object) -> None:
+        """Publish a key set."""
+        self.answers[JWKS] = httpx2.Response(200, json={"keys": keys})
+
+    def introspects(self, body: str, *, status: int = 200, content_type: str = "application/jwt") -> None:
+        """Answer introspection."""
+        self.answers[INTROSPECT] = httpx2.Response(
+            status, content=body.encode(), headers={"content-type": content_type}
+        )
+
+    def asked_at(self, path: str) -> list[httpx2.Request]:
+        """The requests for `path` so far."""
+        return [request for request in self.asked if request.url.path == path]
+
+    def form(self) -> dict[str, str]:
+        """The last form that was posted for introspection."""
+        text = self.asked_at(INTROSPECT)[-1].content.decode()
+        return dict(parse_qsl(text, keep_blank_values=True, strict_parsing=True))
+
+    def http(self, total_seconds: float = 5.0) -> HttpClient:
+        """The product's client, connected to this server."""
+        return HttpClient(transport=httpx2.MockTransport(self), total_seconds=total_seconds)
+
+    def discovery(self) -> Discovery:
+        """The product's view of the metadata."""
+        return Discovery(ISSUER, self.http(), self.clock)
+
+    def key_set(self) -> KeySet:
+        """The product's view of the keys."""
+        return KeySet(self.discovery(), self.http(), self.clock)
+
+    def phantom(self, audience: str | None = "api") -> Phantom:
+        """The way `phantom` against this server."""
+        client = ClientSecretBasic("the proxy", SECRET)
+        introspection = Introspection(self.discovery(), self.http(), client)
+        return Phantom(
+            introspection=introspection, keys=self.key_set(), issuer=ISSUER, audience=audience, clock=self.clock
+        )

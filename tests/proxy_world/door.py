@@ -1,0 +1,76 @@
+"""The real gRPC server on a unix socket of its own, and Envoy's side of the conversation."""
+
+import io
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+
+from extauthz._pb.envoy.config.core.v3.base_pb2 import HeaderMap, HeaderValue
+from extauthz._pb.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
+from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from extauthz.doors.grpc import GrpcDoor
+from proxy_world.asking import ORIGIN, OURS
+from proxy_world.fakes import Proxy, log_to
+
+CHECK = "/envoy.service.auth.v3.Authorization/Check"
+USUAL = (("token-handler-version", "1"), ("origin", ORIGIN), ("cookie", OURS))
+Headers = Iterable[tuple[str, str]]
+
+
+@dataclass
+class Door:
+    """A running door, a channel to it, and what it logged."""
+
+    door: GrpcDoor
+    channel: grpc.aio.Channel
+    address: str
+    log: io.StringIO
+
+    async def check(self, request: CheckRequest | bytes, timeout: float | None = None) -> CheckResponse:  # noqa: ASYNC109
+        """Ask as Envoy does; `timeout` is the deadline that travels with the call."""
+        message = request if isinstance(request, bytes) else request.SerializeToString()
+        call: Callable[..., grpc.aio.UnaryUnaryCall[bytes, bytes]] = self.channel.unary_unary(CHECK)
+        return CheckResponse.FromString(await call(message, timeout=timeout))
+
+
+@asynccontextmanager
+async def open_door(proxy: Proxy, *, reflection: bool = False, address: str | None = None) -> AsyncIterator[Door]:
+    """Serve `proxy` on `address`, by default a unix socket, until the block ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        address = address or f"unix:{folder}/s"
+        log = io.StringIO()
+        door = GrpcDoor(proxy.authorizer, log_to(log), reflection=reflection)
+        await door.start([address])
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield Door(door, channel, address, log)
+        await door.stop(0)
+
+
+def by_map(*extra: tuple[str, str], method: str = "GET", path: str = "/orders", usual: Headers = USUAL) -> CheckRequest:
+    """A CheckRequest as Envoy fills it by default: names once, repeated values joined by commas."""
+    headers: dict[str, str] = {}
+    for name, value in (*usual, *extra):
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return _request(AttributeContext.HttpRequest(method=method, path=path, host="api.shop.example", headers=headers))
+
+
+def by_header_map(
+    *extra: tuple[str, str | bytes], method: str = "GET", path: str = "/orders", usual: Headers = USUAL
+) -> CheckRequest:
+    """A CheckRequest as Envoy fills it with encode_raw_headers: every line for itself, as bytes."""
+    lines = [
+        HeaderValue(key=name, raw_value=value if isinstance(value, bytes) else value.encode())
+        for name, value in (*usual, *extra)
+    ]
+    http = AttributeContext.HttpRequest(
+        method=method, path=path, host="api.shop.example", header_map=HeaderMap(headers=lines)
+    )
+    return _request(http)
+
+
+def _request(http: AttributeContext.HttpRequest) -> CheckRequest:
+    return CheckRequest(attributes=AttributeContext(request=AttributeContext.Request(http=http)))

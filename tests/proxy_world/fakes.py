@@ -1,0 +1,118 @@
+"""An authorizer among fakes: the opener, the upstream way, the clock and the log are a few lines each."""
+
+import asyncio
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from extauthz.authorizer import App, Authorizer, Pending
+from extauthz.cache import Cache
+from extauthz.config import LogConfig
+from extauthz.cookies.access_token import AccessToken
+from extauthz.decision import Decision, Jwt, Outcome, Policy, Refused, Request, UpstreamToken
+from extauthz.reason import Reason
+from extauthz.telemetry import Log, logger
+from proxy_world.asking import SHOP
+
+NOW = 1_000_000.0
+
+
+@dataclass
+class Clock:
+    """The time, in seconds; it moves when told."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class FakeOpener:
+    """Opens every cookie to a token of its own name; `rejects` is raised by `admit`, `fails` by `open`."""
+
+    rejects: Exception | None = None
+    fails: Exception | None = None
+    plaintext: bytes | None = None
+    opened: list[str] = field(default_factory=list)
+
+    def admit(self, value: str) -> None:
+        """The cheap check."""
+        del value
+        if self.rejects is not None:
+            raise self.rejects
+
+    def open(self, value: str) -> bytes:
+        """The expensive one."""
+        self.opened.append(value)
+        if self.fails is not None:
+            raise self.fails
+        if self.plaintext is not None:
+            return self.plaintext
+        return AccessToken(token=f"opaque-{value}", issued_at=int(NOW), session_id="s").to_bytes()
+
+
+@dataclass
+class FakeUpstream:
+    """Answers every token with `answer`, or raises it; not before `gate` is set."""
+
+    answer: UpstreamToken | Refused | Exception = UpstreamToken(  # noqa: RUF009  # frozen
+        jwt=Jwt("h.p.s"),
+        expires_at=NOW + 300,
+        scopes=frozenset({"orders"}),
+    )
+    gate: asyncio.Event | None = None
+    asked: list[str] = field(default_factory=list)
+
+    async def __call__(self, token: str) -> UpstreamToken | Refused:
+        """Exchange `token`."""
+        self.asked.append(token)
+        if self.gate is not None:
+            await self.gate.wait()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def good_for(self, seconds: float, *, scopes: frozenset[str] = frozenset({"orders"}), jwt: str = "h.p.s") -> None:
+        """Answer a token that runs out in `seconds`."""
+        self.answer = UpstreamToken(jwt=Jwt(jwt), expires_at=NOW + seconds, scopes=scopes)
+
+
+@dataclass
+class FakeReport:
+    """Keeps what it is told."""
+
+    troubles: list[tuple[str, Reason, Exception]] = field(default_factory=list)
+
+    def trouble(self, app: str, reason: Reason, error: Exception) -> None:
+        """Keep it."""
+        self.troubles.append((app, reason, error))
+
+
+class Proxy:
+    """An authorizer over one app or more that share these fakes."""
+
+    def __init__(self, policies: Sequence[Policy] = (SHOP,), *, max_seconds: float = 60.0) -> None:
+        self.clock, self.steady = Clock(), Clock(0.0)
+        self.opener, self.upstream, self.report = FakeOpener(), FakeUpstream(), FakeReport()
+        self.cache: Cache[Outcome] = Cache(max_entries=1000, max_bytes=1_000_000, clock=self.steady)
+        apps = [
+            App(policy=policy, opener=self.opener, upstream=self.upstream, max_seconds=max_seconds)
+            for policy in policies
+        ]
+        self.authorizer = Authorizer(apps, self.cache, self.report, self.clock)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, on the wall and in the machine."""
+        self.clock.now += seconds
+        self.steady.now += seconds
+
+    async def settle(self, request: Request, budget: float | None = None) -> Decision:
+        """The decision, waited for where need be."""
+        decision = self.authorizer.decide(request)
+        return await self.authorizer.complete(decision, budget) if isinstance(decision, Pending) else decision
+
+
+def log_to(stream: io.StringIO) -> Log:
+    """The product's own log, in JSON at the lowest level, written to `stream`."""
+    return Log(logger(LogConfig(level="debug", format="json"), stream))
