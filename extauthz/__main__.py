@@ -8,6 +8,7 @@ import click
 from extauthz import __version__
 from extauthz.config import Program
 from extauthz.config.command import config_group, config_option, fail, load_or_exit
+from extauthz.config.listening import ListenError
 from extauthz.cookies.keys import new_key_pair, new_session_key
 from extauthz.telemetry import Log, logger
 
@@ -22,9 +23,7 @@ def main() -> None:
 @config_option
 def serve(file: Path) -> None:
     """Answer Envoy until SIGTERM or SIGINT."""
-    # grpc takes a while to import, and the other commands do without it.
-    from extauthz.doors.grpc import ListenError
-    from extauthz.serve import run
+    from extauthz.serve import run  # grpc takes a while to import, and the other commands do without it
 
     config = load_or_exit(file, Program.EXTAUTHZ)
     try:
@@ -39,23 +38,30 @@ def serve(file: Path) -> None:
 def keygen(out: Path, kind: str) -> None:
     """Make the keys one installation needs, and tell which program gets which."""
     private, public = new_key_pair(kind)
-    out.mkdir(parents=True, exist_ok=True)
-    _write(out / "cookie-private.pem", private, "for the proxy only: cookie.private_key_files")
-    _write(out / "cookie-public.pem", public, "for the agent: cookie.public_key_file")
-    _write(out / "session.key", new_session_key(), "for the agent only: cookie.session_key_files")
+    files = [
+        (out / "cookie-private.pem", private, "for the proxy only: cookie.private_key_files"),
+        (out / "cookie-public.pem", public, "for the agent: cookie.public_key_file"),
+        (out / "session.key", new_session_key(), "for the agent only: cookie.session_key_files"),
+    ]
+    # All or none: keys that sessions are sealed with must not be lost to a second keygen, nor be mixed with its own.
+    present = [str(path) for path, _, _ in files if path.exists()]
+    if present:
+        fail(Program.EXTAUTHZ, *(f"{path}: File exists" for path in present))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for path, contents, use in files:
+            _write(path, contents)
+            click.echo(f"{path}  {use}")
+    except OSError as error:
+        fail(Program.EXTAUTHZ, f"{error.filename}: {error.strerror}")
 
 
 main.add_command(config_group(Program.EXTAUTHZ))
 
 
-def _write(path: Path, contents: bytes, use: str) -> None:
-    try:
-        # Exclusive: a key that sessions are sealed with must not be lost to a second keygen.
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(contents)
-    except OSError as error:
-        fail(Program.EXTAUTHZ, f"{path}: {error.strerror}")
-    click.echo(f"{path}  {use}")
+def _write(path: Path, contents: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(contents)
 
 
 if __name__ == "__main__":

@@ -54,11 +54,11 @@ class Cache(Generic[V]):
         return entry.value
 
     def put(self, key: bytes, value: V, *, ttl: float, payload_bytes: int) -> None:
-        """Keep `value` for `ttl` seconds; not at all when `ttl` is not positive."""
+        """Keep `value` for `ttl` seconds; not at all when `ttl` is not positive, or it is too heavy."""
         self.drop(key)
-        if ttl <= 0:
-            return
         entry = Entry(value, self._clock() + ttl, payload_bytes + ENTRY_OVERHEAD_BYTES)
+        if ttl <= 0 or entry.size > self._max_bytes:
+            return
         self._entries[key] = entry
         self._bytes += entry.size
         while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:

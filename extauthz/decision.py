@@ -177,7 +177,7 @@ def forgery(request: Request, policy: Policy) -> Reason | None:
         return Reason.ORIGIN_MISSING
     if origin is not None and origin not in policy.trusted_origins:
         return Reason.ORIGIN_UNTRUSTED
-    if request.headers.get("sec-fetch-site") == "cross-site":
+    if "cross-site" in request.headers.get("sec-fetch-site", ""):
         return Reason.CROSS_SITE
     return None
 

@@ -6,6 +6,8 @@ path, host, request id) is cut to size and cleaned, so that it can forge no line
 
 import sys
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol, TextIO
 
 import structlog
@@ -61,7 +63,8 @@ class Log:
         request_id: str,
     ) -> None:
         """One request was decided. `decision`: "allow" or the reason; `seconds`: from receipt to answer."""
-        self._logger.info(
+        self._say(
+            self._logger.info,
             "decision",
             app=app,
             decision=clean(decision),
@@ -76,12 +79,21 @@ class Log:
 
     def answered(self, app: str, endpoint: str, status: int, code: str, detail: str = "") -> None:
         """The agent answered a call. `code`: the error code, or "ok"; `detail`: what the app was told."""
-        self._logger.info("agent", app=app, endpoint=endpoint, status=status, code=clean(code), detail=clean(detail))
+        self._say(
+            self._logger.info,
+            "agent",
+            app=app,
+            endpoint=endpoint,
+            status=status,
+            code=clean(code),
+            detail=clean(detail),
+        )
 
     def trouble(self, app: str, reason: str, error: Exception) -> None:
         """Something failed that is no client's fault. The message is ours; a foreign one is left out."""
         known = type(error).__module__.startswith("extauthz.")
-        self._logger.error(
+        self._say(
+            self._logger.error,
             "trouble",
             app=app,
             reason=reason,
@@ -92,7 +104,12 @@ class Log:
 
     def note(self, event: str, **facts: str | int | float) -> None:
         """Something in the program's own life: listening, draining, stopped."""
-        self._logger.info(event, **facts)
+        self._say(self._logger.info, event, **facts)
+
+    def _say(self, write: Callable[..., object], event: str, **facts: str | float | bool | None) -> None:
+        # A full disk or a closed pipe must not turn a decision into an error, nor an error into an aborted call.
+        with suppress(Exception):
+            write(event, **facts)
 
 
 def clean(text: str) -> str:

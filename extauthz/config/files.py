@@ -4,6 +4,7 @@ Each program opens only the files it has business with. The agent never sees a p
 never sees the keys of the agent's own cookies.
 """
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -37,6 +38,9 @@ class Secret:
 
     _text: str = field(repr=False)
 
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
     def reveal(self) -> str:
         """The secret itself."""
         return self._text
@@ -61,10 +65,11 @@ def _file(
     parse: Callable[[bytes], object],
     *readers: Program,
     unless: Callable[[ValidationInfo], bool] = lambda _: False,
+    optional: bool = False,
 ) -> BeforeValidator:
     def read(value: object, info: ValidationInfo) -> object:
-        if value is None or isinstance(value, Secret):
-            return value  # absent, or given by the environment
+        if isinstance(value, Secret) or (value is None and optional):
+            return value  # given by the environment, or absent
         if not isinstance(value, str) or not value:
             raise ValueError("a file name is needed")
         if loading(info).program not in readers or unless(info):
@@ -90,24 +95,30 @@ def contents(path: Path) -> bytes:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _readable(value: object, info: ValidationInfo) -> object:
-    if isinstance(value, str):
-        path = loading(info).folder / value
-        contents(path)
-        return str(path)
-    return value
+def _certificates(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str):
+        return value
+    path = loading(info).folder / value
+    contents(path)
+    try:
+        ssl.create_default_context(cafile=path)
+    except ssl.SSLError as error:
+        raise ValueError("no readable PEM certificate in it") from error
+    return str(path)
 
 
 FILE = WithJsonSchema({"type": "string", "description": "a file name, relative to the configuration file"})
 FILES = WithJsonSchema({"type": "array", "items": {"type": "string"}})
 
 AppSecretFile = Annotated[
-    Secret | None, _file(read_secret, Program.EXTAUTHZ, Program.AGENT, unless=proxy_has_own_client), FILE
+    Secret | None,
+    _file(read_secret, Program.EXTAUTHZ, Program.AGENT, unless=proxy_has_own_client, optional=True),
+    FILE,
 ]
-ProxySecretFile = Annotated[Secret | None, _file(read_secret, Program.EXTAUTHZ), FILE]
-PublicKeyFile = Annotated[PublicKey | None, _file(read_public_key, Program.AGENT), FILE]
+ProxySecretFile = Annotated[Secret | None, _file(read_secret, Program.EXTAUTHZ, optional=True), FILE]
+PublicKeyFile = Annotated[PublicKey | None, _file(read_public_key, Program.AGENT, optional=True), FILE]
 PrivateKeyFile = Annotated[PrivateKey | None, _file(read_private_key, Program.EXTAUTHZ)]
 SessionKeyFile = Annotated[bytes | None, _file(read_session_key, Program.AGENT)]
 PrivateKeyFiles = Annotated[list[PrivateKeyFile], Field(repr=False), FILES]
 SessionKeyFiles = Annotated[list[SessionKeyFile], Field(repr=False), FILES]
-CaFile = Annotated[str | None, BeforeValidator(_readable), FILE]
+CaFile = Annotated[str | None, BeforeValidator(_certificates), FILE]

@@ -26,11 +26,13 @@ class ConfigError(Exception):
 def load(path: Path, program: Program, environ: Mapping[str, str]) -> Config:
     """The configuration of `program`, its files read. Raises ConfigError with every problem at once."""
     document = _read_yaml(path)
-    problems = [*_overlay(document, environ)]
     try:
+        problems = [*_overlay(document, environ)]
         config = Config.model_validate(document, context=Loading(program, path.parent))
     except ValidationError as error:
         raise ConfigError([*problems, *_lines(error)]) from None
+    except RecursionError:
+        raise ConfigError([f"{path}: refers to itself, or is nested too deeply"]) from None
     if problems:
         raise ConfigError(problems)
     return config
@@ -46,7 +48,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}"]) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
         raise ConfigError([f"{path}: not YAML{where}"]) from error
@@ -65,6 +67,8 @@ def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[s
                 _set(document, groups, key, environ[variable])
             except TypeError:
                 yield f"{variable}: there is no such group of settings"
+            except (yaml.YAMLError, ValueError, RecursionError):
+                yield f"{variable}: not YAML"
 
 
 def _set(document: dict[str, Any], groups: list[str], key: str, text: str) -> None:

@@ -23,6 +23,7 @@ from extauthz.config.values import (
     Listener,
     Origin,
     Scope,
+    ScopeToken,
     Url,
     UrlPath,
     is_loopback,
@@ -133,7 +134,7 @@ class UpstreamConfig(Section):
     ] = None
     client_secret_file: ProxySecretFile = None
     audience: Annotated[str | None, Field(min_length=1, description="required in the JWT's aud")] = None
-    required_scopes: list[Scope] = []
+    required_scopes: list[ScopeToken] = []
     cache_seconds: Annotated[
         float, Field(ge=0, le=3600, description="how long a revoked token may go on working at most")
     ] = 60.0
@@ -172,12 +173,13 @@ class AppConfig(Section):
     ] = None
     cookie: CookieConfig
 
-    @field_validator("spa_url", "issuer")
+    @field_validator("spa_url", "issuer", "trusted_origins")
     @classmethod
-    def _https_beyond_loopback(cls, url: str, info: ValidationInfo) -> str:
-        if url.startswith("http:") and not is_loopback(url) and not info.data.get("allow_http"):
-            raise ValueError("must be https; only a test network may set allow_http")
-        return url
+    def _https_beyond_loopback(cls, urls: V, info: ValidationInfo) -> V:
+        for url in urls if isinstance(urls, list) else [urls]:
+            if str(url).startswith("http:") and not is_loopback(str(url)) and not info.data.get("allow_http"):
+                raise ValueError("must be https; only a test network may set allow_http")
+        return urls
 
     @field_validator("client_secret_file")
     @classmethod

@@ -14,6 +14,8 @@ LOOPBACK = re.compile(r"(.+\.)?localhost|127\.\d+\.\d+\.\d+|::1")
 
 def split(url: str) -> SplitResult:
     """A web URL without user, query or fragment; ValueError otherwise."""
+    if not url.isascii() or not url.isprintable() or " " in url or "*" in url:
+        raise ValueError("a URL is ASCII without blanks or wildcards; an international name is written as xn--")
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment or "@" in url:
         raise ValueError("an https URL without user, query or fragment is needed")
@@ -74,6 +76,12 @@ def _scope(scope: str) -> str:
     return scope
 
 
+def _scope_token(token: str) -> str:
+    if not SCOPE_TOKEN.fullmatch(token):
+        raise ValueError("one scope token without blanks is needed")
+    return token
+
+
 def _host(host: str) -> str:
     if re.fullmatch(r"[a-z0-9.-]+|\[[0-9a-f:]+\]", host) is None:
         raise ValueError("a host name in lower case, without port, is needed")
@@ -86,4 +94,5 @@ AppName = Annotated[str, AfterValidator(_app_name)]
 UrlPath = Annotated[str, AfterValidator(_path)]
 Listener = Annotated[str, AfterValidator(_listener)]
 Scope = Annotated[str, AfterValidator(_scope)]
+ScopeToken = Annotated[str, AfterValidator(_scope_token)]
 Host = Annotated[str, AfterValidator(_host)]

@@ -35,6 +35,8 @@ class AccessToken:
         except (ValueError, RecursionError) as error:
             raise InvalidCookie(Defect.MALFORMED) from error
         match members:
-            case {"at": str(token), "iat": int(issued_at), "sid": str(session_id)} if TOKEN.fullmatch(token):
+            case {"at": str(token), "iat": int(issued_at), "sid": str(session_id)} if TOKEN.fullmatch(
+                token
+            ) and not isinstance(issued_at, bool):
                 return cls(token=token, issued_at=issued_at, session_id=session_id)
         raise InvalidCookie(Defect.MALFORMED)

@@ -7,7 +7,7 @@ first "=", leave values as they are. https://datatracker.ietf.org/doc/html/draft
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 OWS = " \t"
 
@@ -24,7 +24,7 @@ class CookieHeader:
     Then a comma may be part of a value or the seam of two lines; nobody can tell which.
     """
 
-    lines: tuple[str, ...] = ()
+    lines: tuple[str, ...] = field(default=(), repr=False)
     comma_joined: bool = False
 
     def find(self, name: str) -> str | None:
@@ -46,10 +46,6 @@ class CookieHeader:
         if self.comma_joined:
             kept = (_without_seams(part, is_ours) for part in kept)
         return "; ".join(part.strip(OWS) for part in kept if part.strip(OWS) and _is_utf8(part)) or None
-
-    def holds(self, is_ours: Callable[[str], bool]) -> bool:
-        """Whether any cookie is one of ours."""
-        return any(is_ours(own) for own, _ in self._pairs()) or self._hides(is_ours)
 
     def _pairs(self) -> Iterator[tuple[str, str]]:
         for line in self.lines:

@@ -13,8 +13,10 @@ import grpc.aio
 from grpc_reflection.v1alpha import reflection
 
 from extauthz.authorizer import Authorizer, Pending
-from extauthz.decision import Allow, Decision, Request
+from extauthz.config.listening import ListenError, take_over
+from extauthz.decision import Allow, Decision, Request, refuse
 from extauthz.doors import health, messages
+from extauthz.reason import Reason
 from extauthz.telemetry import Log
 
 SERVICE = "envoy.service.auth.v3.Authorization"
@@ -22,10 +24,7 @@ SERVICE = "envoy.service.auth.v3.Authorization"
 MARGIN_SECONDS = 0.03
 # Requests in progress get this long after the last new one was accepted.
 GRACE_SECONDS = 5.0
-
-
-class ListenError(Exception):
-    """A listener that could not be opened."""
+OUR_FAULT = messages.write(refuse(Reason.INTERNAL_ERROR, messages.NOTHING))
 
 
 class GrpcDoor:
@@ -43,6 +42,7 @@ class GrpcDoor:
     async def start(self, listeners: Sequence[str]) -> None:
         """Listen on every address, HOST:PORT or unix:/PATH, or raise ListenError and listen on none."""
         for address in listeners:
+            take_over(address)
             try:
                 self._server.add_insecure_port(address)
             except RuntimeError as error:
@@ -62,12 +62,19 @@ class GrpcDoor:
         )
 
     async def _check(self, message: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        try:
+            return await self._answer(message, context.time_remaining())
+        except Exception as error:  # an abort would be let through where the failure mode is open
+            self._log.trouble("", Reason.INTERNAL_ERROR, error)
+            return OUR_FAULT
+
+    async def _answer(self, message: bytes, remaining: float | None) -> bytes:
         started = time.perf_counter()
         request = messages.read(message)
         decision = self._authorizer.decide(request)
         cached = not isinstance(decision, Pending)
         if isinstance(decision, Pending):
-            decision = await self._authorizer.complete(decision, _budget(context.time_remaining()))
+            decision = await self._authorizer.complete(decision, _budget(remaining))
         self._report(request, decision, time.perf_counter() - started, cached)
         return messages.write(decision)
 

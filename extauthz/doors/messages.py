@@ -58,7 +58,7 @@ def write(decision: Decision) -> bytes:
 
 
 def _from_headers(http: AttributeContext.HttpRequest) -> tuple[Mapping[str, str], CookieHeader]:
-    headers = dict(http.headers)
+    headers = {name.lower(): value for name, value in http.headers.items()}
     cookie = headers.pop("cookie", None)
     return headers, CookieHeader(() if cookie is None else (cookie,), comma_joined=True)
 

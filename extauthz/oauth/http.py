@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx2
@@ -53,6 +54,8 @@ class HttpClient:
             timeout=httpx2.Timeout(total_seconds, connect=min(2.0, total_seconds)),
             limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0),
             follow_redirects=False,
+            # One user's answer must leave nothing behind in the next user's question.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             # identity only: a compressed answer could unfold to any size
             headers={"accept-encoding": "identity", "user-agent": "envoy-token-handler"},
         )

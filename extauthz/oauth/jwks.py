@@ -17,9 +17,7 @@ from extauthz.oauth.refreshed import Refreshed
 
 COOL_DOWN_SECONDS = 10.0
 # Asymmetric only: with an HMAC algorithm the public key would be the secret (RFC 8725 section 2.1).
-ALGORITHMS = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
-)
+ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 MAX_TOKEN_CHARACTERS = 16 * 1024  # more than any gateway takes as a header
 
 

@@ -78,4 +78,9 @@ def _url(document: dict[str, Any], name: str) -> str:
 
 def _optional_url(document: dict[str, Any], name: str) -> str | None:
     value = document.get(name)
-    return value if isinstance(value, str) and value.startswith(("https://", "http://")) else None
+    if not isinstance(value, str):
+        return None
+    if not value.startswith("https://") and document["issuer"].startswith("https://"):
+        # Our client secret and the users' tokens go there.
+        raise AuthorizationServerError(Trouble.BAD_ANSWER, f"the metadata's {name} is not https")
+    return value if value.startswith(("https://", "http://")) else None

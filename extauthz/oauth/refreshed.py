@@ -32,7 +32,8 @@ class Refreshed(Generic[V]):
         if value is not None:
             return value
         async with self._lock:
-            return self._young(max_age) or await self._refetch(or_older)
+            value = self._young(max_age)
+            return await self._refetch(or_older) if value is None else value
 
     def _young(self, max_age: float) -> V | None:
         return self._value if self._clock() < self._fetched_at + max_age else None
@@ -46,4 +47,7 @@ class Refreshed(Generic[V]):
                 self._failed_at, self._failure = self._clock(), error
         if self._value is not None and (or_older or self._failure is None):
             return self._value
-        raise self._failure or AssertionError("neither a document nor a failure")
+        if self._failure is None:
+            raise AssertionError("neither a document nor a failure")
+        # A new one each time: raised again and again, one exception would gather every caller's frames.
+        raise AuthorizationServerError(self._failure.trouble, str(self._failure))

@@ -13,8 +13,9 @@ from proxy_world.fakes import FakeReport, Proxy
 
 from extauthz._pb.grpc.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from extauthz.authorizer import Authorizer, Pending
+from extauthz.config.listening import ListenError
 from extauthz.decision import Decision
-from extauthz.doors.grpc import SERVICE, ListenError, _budget
+from extauthz.doors.grpc import SERVICE, _budget
 
 pytestmark = pytest.mark.anyio
 
