@@ -14,20 +14,9 @@ from typing import Protocol, assert_never
 from extauthz.cache import Cache
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.envelope import InvalidCookie
-from extauthz.decision import (
-    Credential,
-    Decision,
-    Fault,
-    Outcome,
-    Policy,
-    Refused,
-    Request,
-    UpstreamToken,
-    conclude,
-    examine,
-    refuse,
-)
+from extauthz.decision import Credential, Decision, Policy, Request, conclude, examine, refuse
 from extauthz.oauth.errors import AuthorizationServerError
+from extauthz.outcome import Fault, Outcome, Refused, UpstreamToken
 from extauthz.reason import Reason
 from extauthz.upstream import UpstreamWay
 

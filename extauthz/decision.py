@@ -7,12 +7,11 @@ refused, and there is no decision that lets a request through with credentials o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NewType, assert_never
+from typing import assert_never
 
 from extauthz.cookies.header import AmbiguousCookie, CookieHeader
+from extauthz.outcome import Fault, Jwt, Outcome, Refused, UpstreamToken
 from extauthz.reason import ANSWERS, Reason
-
-Jwt = NewType("Jwt", str)
 
 CSRF_HEADER = "token-handler-version"
 CSRF_VALUE = "1"
@@ -80,32 +79,6 @@ class Credential:
     request: Request
     policy: Policy
     sealed: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamToken:
-    """The JWT to put upstream, verified. `expires_at`: seconds since the epoch."""
-
-    jwt: Jwt = field(repr=False)
-    expires_at: float
-    scopes: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The credential does not serve."""
-
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """The credential could not be judged: trouble at the authorization server, or in here."""
-
-    reason: Reason
-
-
-Outcome = UpstreamToken | Refused | Fault
 
 
 def examine(request: Request, policies: Sequence[Policy]) -> Decision | Credential:

@@ -11,13 +11,14 @@ from extauthz.cache import Cache
 from extauthz.config import AppConfig, Config, cookie_names
 from extauthz.cookies.hpke import Opener
 from extauthz.cookies.purpose import Purpose
-from extauthz.decision import Outcome, Policy
+from extauthz.decision import Policy
 from extauthz.doors.grpc import GrpcDoor
 from extauthz.oauth.client_auth import ClientSecretBasic
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection
 from extauthz.oauth.jwks import KeySet
 from extauthz.oauth.metadata import Discovery
+from extauthz.outcome import Outcome
 from extauthz.telemetry import Log
 from extauthz.upstream.phantom import Phantom
 

@@ -6,7 +6,7 @@ the authorization server it raises.
 
 from typing import Protocol
 
-from extauthz.decision import Refused, UpstreamToken
+from extauthz.outcome import Refused, UpstreamToken
 
 
 class UpstreamWay(Protocol):

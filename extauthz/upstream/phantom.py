@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from extauthz.decision import Jwt, Refused, UpstreamToken
 from extauthz.oauth.errors import AuthorizationServerError, InvalidToken, Trouble
 from extauthz.oauth.http import Reply, require_success
 from extauthz.oauth.introspection import Introspection
 from extauthz.oauth.jwks import KeySet
+from extauthz.outcome import Jwt, Refused, UpstreamToken
 from extauthz.reason import Reason
 
 COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)

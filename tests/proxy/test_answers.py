@@ -6,8 +6,9 @@ import pytest
 from proxy_world.asking import BANK, COOKIE, ORIGIN, OURS, SHOP, ask
 
 from extauthz.cookies.envelope import Defect
-from extauthz.decision import Credential, Deny, Fault, Refused, conclude, examine, refuse
+from extauthz.decision import Credential, Deny, conclude, examine, refuse
 from extauthz.oauth.errors import Trouble
+from extauthz.outcome import Fault, Refused
 from extauthz.reason import ADVICE, ANSWERS, Reason
 
 APPS = (SHOP, BANK)

@@ -8,8 +8,9 @@ from proxy_world.fakes import Proxy
 
 from extauthz.authorizer import Pending, cache_key
 from extauthz.cookies.envelope import Defect, InvalidCookie
-from extauthz.decision import Allow, Credential, Decision, Deny, Refused, examine
+from extauthz.decision import Allow, Credential, Decision, Deny, examine
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
+from extauthz.outcome import Refused
 from extauthz.reason import Reason
 
 pytestmark = pytest.mark.anyio

@@ -22,9 +22,10 @@ from extauthz.cookies.header import CookieHeader
 from extauthz.cookies.hpke import Opener, Sealer
 from extauthz.cookies.keys import new_key_pair, read_private_key
 from extauthz.cookies.purpose import Purpose
-from extauthz.decision import Allow, Credential, Decision, Deny, Jwt, Outcome, Request, UpstreamToken, examine
+from extauthz.decision import Allow, Credential, Decision, Deny, Request, examine
 from extauthz.oauth.client_auth import ClientSecretBasic
 from extauthz.oauth.http import Reply
+from extauthz.outcome import Jwt, Outcome, UpstreamToken
 
 CANARY = "canary-7f3a"
 KEY = read_private_key(new_key_pair("x25519")[0])

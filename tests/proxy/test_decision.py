@@ -7,22 +7,9 @@ import pytest
 from proxy_world.asking import BANK, COOKIE, ORIGIN, OURS, SHOP, SOLE, ask
 
 from extauthz.cookies.envelope import Defect
-from extauthz.decision import (
-    CSRF_HEADER,
-    Allow,
-    Credential,
-    Deny,
-    Fault,
-    Jwt,
-    Outcome,
-    Policy,
-    Refused,
-    Request,
-    UpstreamToken,
-    conclude,
-    examine,
-)
+from extauthz.decision import CSRF_HEADER, Allow, Credential, Deny, Policy, Request, conclude, examine
 from extauthz.oauth.errors import Trouble
+from extauthz.outcome import Fault, Jwt, Outcome, Refused, UpstreamToken
 from extauthz.reason import Reason
 
 NOW = 1_000_000.0

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from proxy_world.asking import BANK, COOKIE, ORIGIN, OURS, SHOP, UNHURRIED
 
 from extauthz.cookies.header import CookieHeader
-from extauthz.decision import Allow, Credential, Deny, Jwt, Request, UpstreamToken, conclude, examine
+from extauthz.decision import Allow, Credential, Deny, Request, conclude, examine
+from extauthz.outcome import Jwt, UpstreamToken
 
 GOOD = UpstreamToken(jwt=Jwt("h.p.s"), expires_at=2.0, scopes=frozenset({"orders"}))
 WORDS = st.text(st.characters(exclude_categories=()), max_size=12)

@@ -9,7 +9,7 @@ from proxy_world.fakes import Proxy
 
 from extauthz._pb.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
-from extauthz.decision import Refused
+from extauthz.outcome import Refused
 from extauthz.reason import ANSWERS, Reason
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ import pytest
 from proxy_world.authorization_server import INTROSPECT, JWKS, Server, token, unsigned
 from proxy_world.fakes import NOW
 
-from extauthz.decision import Refused, UpstreamToken
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
+from extauthz.outcome import Refused, UpstreamToken
 from extauthz.reason import Reason
 
 pytestmark = pytest.mark.anyio

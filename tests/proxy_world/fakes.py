@@ -9,7 +9,8 @@ from extauthz.authorizer import App, Authorizer, Pending
 from extauthz.cache import Cache
 from extauthz.config import LogConfig
 from extauthz.cookies.access_token import AccessToken
-from extauthz.decision import Decision, Jwt, Outcome, Policy, Refused, Request, UpstreamToken
+from extauthz.decision import Decision, Policy, Request
+from extauthz.outcome import Jwt, Outcome, Refused, UpstreamToken
 from extauthz.reason import Reason
 from extauthz.telemetry import Log, logger
 from proxy_world.asking import SHOP
