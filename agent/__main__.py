@@ -35,6 +35,7 @@ from extauthz.telemetry import Log, logger
 
 # Longer than Envoy keeps idle upstream connections (envoy.yaml: 60 s), or it would reuse one we have just closed.
 KEEP_ALIVE_SECONDS = 75
+GRACE_SECONDS = 5  # requests in progress get this long when the program is told to stop
 BACKLOG = 1024  # connections that wait to be accepted
 
 
@@ -64,6 +65,7 @@ def serve(file: Path) -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
     uvicorn.Server(settings).run(sockets=[listener])
 

@@ -39,7 +39,11 @@ class Guarded:
 
 def create_app(apps: list[Guarded], log: Log, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """All apps' agents in one application, each at its own path. `/healthz` is for probes."""
-    return Starlette(routes=[Route("/healthz", _healthy), *(_mount(app, log) for app in apps)], lifespan=lifespan)
+    routes = [Route("/healthz", _healthy), *(_mount(app, log) for app in apps)]
+    application = Starlette(routes=routes, lifespan=lifespan)
+    # Starlette would answer a path without its slash with a redirect to whatever the Host header says.
+    application.router.redirect_slashes = False
+    return application
 
 
 def _mount(app: Guarded, log: Log) -> Mount:
@@ -103,7 +107,7 @@ def _guard(app: Guarded, request: Request) -> None:
         raise forbidden("the header Origin is missing")
     if any(origin not in app.origins for origin in origins):
         raise forbidden("the origin is not trusted")
-    if request.headers.get("sec-fetch-site") == "cross-site":
+    if "cross-site" in request.headers.get("sec-fetch-site", ""):
         raise forbidden("another site made this request")
 
 

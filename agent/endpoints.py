@@ -6,6 +6,7 @@ errors look is app.py's business.
 
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +17,10 @@ from agent.errors import AgentError, invalid_request
 from agent.flow import Client, Login
 from agent.forms import cookies, read_form
 from agent.refreshes import Refreshes
-from agent.set_cookies import CookieJar, Session
+from agent.set_cookies import CookieJar, RefreshToken, Session
 from agent.tokens import GrantOver, TokenEndpoint, Tokens
 from extauthz.cookies.access_token import AccessToken
-from extauthz.cookies.envelope import InvalidCookie
+from extauthz.cookies.envelope import Defect, InvalidCookie
 from extauthz.oauth.errors import AuthorizationServerError, InvalidToken, Trouble
 from extauthz.oauth.jwks import KeySet
 from extauthz.oauth.metadata import Discovery, endpoint
@@ -77,9 +78,9 @@ class Agent:
         tokens = await self._redeem(code, login)
         claims = await self._claims(tokens, login)
         # Nothing of an earlier session carries over: a new session id, and no refresh token of somebody else's.
-        kept = tokens.refresh_token
-        line = self.jar.clear_refresh_token() if kept is None else self.jar.set_refresh_token(kept)
-        held = self._signed_in(call, tokens, claims, session_id=secrets.token_urlsafe(16))
+        session_id = secrets.token_urlsafe(16)
+        line = self._refresh_line(tokens.refresh_token, session_id)
+        held = self._signed_in(call, tokens, claims, session_id=session_id)
         call.set_cookies.append(line)
         return _members(held, tokens.expires_in)
 
@@ -97,32 +98,39 @@ class Agent:
     async def refresh(self, call: Exchange) -> Members:
         """POST refresh: a new access token for the refresh token in the cookie."""
         extra = flow.allowed_parameters(await read_form(call.request), self.refresh_parameters)
-        refresh_token, held = self._refresh_token(call), self._session(call)
-        if refresh_token is None:
+        kept, held = self._refresh_token(call), self._session(call)
+        if kept is None or held is None:
             raise AgentError(401, "unauthorized", "there is no session to refresh")
+        if kept.session_id != held.session_id:
+            call.set_cookies.extend(self.jar.clear_session())
+            raise AgentError(401, "session_expired", "the cookies are of two sessions; log in again")
         try:
-            tokens = await self.refreshes.share(refresh_token, lambda: self.tokens.refresh(refresh_token, extra))
-            if tokens.refresh_token is not None:
-                # Before anything else can fail: the one in the browser is spent already.
-                call.set_cookies.append(self.jar.set_refresh_token(tokens.refresh_token))
+            tokens = await self.refreshes.share(kept.token, lambda: self.tokens.refresh(kept.token, extra))
+            # Before anything else can fail: the one in the browser may be spent already. And always, so that the
+            # cookies of a session change together, whatever another tab does meanwhile.
+            call.set_cookies.append(self._refresh_line(tokens.refresh_token or kept.token, held.session_id))
             claims = await self._refreshed_claims(tokens, held)
         except (GrantOver, InvalidToken) as error:
             call.set_cookies[:] = self.jar.clear_session()
             raise AgentError(401, "session_expired", "the session is over; log in again") from error
-        self._signed_in(call, tokens, claims, session_id=held.session_id if held else secrets.token_urlsafe(16))
+        self._signed_in(call, tokens, claims, session_id=held.session_id)
         return {} if tokens.expires_in is None else {"access_token_expires_in": tokens.expires_in}
 
     async def logout(self, call: Exchange) -> Members:
         """POST logout: cookies cleared, and where to end the session at the authorization server."""
         await read_form(call.request)
         call.set_cookies.extend(self.jar.clear_session())
-        try:
+        # Here the user is logged out in any case; over there it may have to wait.
+        with suppress(AuthorizationServerError, InvalidCookie):
+            kept = self.jar.refresh_token(cookies(call.request))
+            if kept is not None:
+                await self.tokens.revoke(kept.token)
+        with suppress(AuthorizationServerError):
             url = (await self.discovery.metadata()).end_session_endpoint
-        except AuthorizationServerError:
-            url = None  # here the user is logged out in any case; over there it has to wait
-        if url is None:
-            return {}
-        return {"logout_url": flow.logout_url(url, self.client.client_id, self.post_logout_redirect_uri)}
+            if url is not None:
+                client = self.client.client_id
+                return {"logout_url": flow.logout_url(url, client, self.post_logout_redirect_uri)}
+        return {}
 
     def _take_login(self, call: Exchange, state: str) -> Login:
         """The login `state` belongs to. It is used once, whatever comes of it (RFC 9700 section 4.2.4)."""
@@ -140,17 +148,24 @@ class Agent:
         try:
             return self.jar.session(cookies(call.request))
         except InvalidCookie as error:
-            raise self._unusable(call) from error
+            raise self._unusable(call, error) from error
 
-    def _refresh_token(self, call: Exchange) -> str | None:
+    def _refresh_token(self, call: Exchange) -> RefreshToken | None:
         try:
             return self.jar.refresh_token(cookies(call.request))
         except InvalidCookie as error:
-            raise self._unusable(call) from error
+            raise self._unusable(call, error) from error
 
-    def _unusable(self, call: Exchange) -> AgentError:
-        call.set_cookies.extend(self.jar.clear_session())
+    def _unusable(self, call: Exchange, error: InvalidCookie) -> AgentError:
+        # Two values under one name: a sibling host may have set the other, and must not be able to log the user out.
+        if error.defect is not Defect.AMBIGUOUS:
+            call.set_cookies.extend(self.jar.clear_session())
         return AgentError(401, "unauthorized", "the session cookies are not ours")
+
+    def _refresh_line(self, token: str | None, session_id: str) -> str:
+        if token is None:
+            return self.jar.clear_refresh_token()
+        return self.jar.set_refresh_token(RefreshToken(token=token, session_id=session_id))
 
     async def _redeem(self, code: str, login: Login) -> Tokens:
         try:
@@ -170,9 +185,9 @@ class Agent:
             raise AgentError(400, "invalid_id_token", str(error)) from error
         return flow.claims_for_app(claims)
 
-    async def _refreshed_claims(self, tokens: Tokens, held: Session | None) -> Mapping[str, Any]:
+    async def _refreshed_claims(self, tokens: Tokens, held: Session) -> Mapping[str, Any]:
         """The new ID token's claims, or the ones held when there is none. Raises InvalidToken."""
-        before = held.claims if held is not None else {}
+        before = held.claims
         if tokens.id_token is None:
             return before
         _, claims = await self.keys.verify(tokens.id_token)

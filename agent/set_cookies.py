@@ -43,6 +43,24 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshToken:
+    """A refresh token and the session it belongs to: beside another session's claims it is worth nothing."""
+
+    token: str = field(repr=False)
+    session_id: str
+
+    def to_bytes(self) -> bytes:
+        """The cookie's plaintext."""
+        return json.dumps({"rt": self.token, "sid": self.session_id}, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, plaintext: bytes) -> "RefreshToken":
+        """Read what `to_bytes` wrote; the cookie is authenticated, so nothing else can be in it."""
+        members = json.loads(plaintext)
+        return cls(token=members["rt"], session_id=members["sid"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CookieJar:
     """Reads and writes the cookies of one app."""
 
@@ -63,10 +81,10 @@ class CookieJar:
         plaintext = self._open(cookies, self.names.id_token)
         return None if plaintext is None else Session.from_bytes(plaintext)
 
-    def refresh_token(self, cookies: CookieHeader) -> str | None:
+    def refresh_token(self, cookies: CookieHeader) -> RefreshToken | None:
         """The refresh token, None when there is none. Raises InvalidCookie."""
         plaintext = self._open(cookies, self.names.refresh_token)
-        return None if plaintext is None else plaintext.decode()
+        return None if plaintext is None else RefreshToken.from_bytes(plaintext)
 
     def set_login(self, login: Login) -> str:
         """The Set-Cookie line for a login that begins."""
@@ -77,10 +95,10 @@ class CookieJar:
         """The Set-Cookie line the proxy will read."""
         return self._line(self.names.access_token, self.sealer.seal(token.to_bytes()))
 
-    def set_refresh_token(self, token: str) -> str:
+    def set_refresh_token(self, token: RefreshToken) -> str:
         """The Set-Cookie line for a new refresh token."""
         name = self.names.refresh_token
-        return self._line(name, self._seal(name, token.encode()))
+        return self._line(name, self._seal(name, token.to_bytes()))
 
     def set_session(self, session: Session) -> str:
         """The Set-Cookie line for the ID token's claims."""
@@ -103,7 +121,7 @@ class CookieJar:
         try:
             value = cookies.find(name)
         except AmbiguousCookie as error:
-            raise InvalidCookie(Defect.MALFORMED) from error
+            raise InvalidCookie(Defect.AMBIGUOUS) from error
         return None if value is None else self.ring.open(value, Purpose(self.app, name))
 
     def _seal(self, name: str, plaintext: bytes) -> str:

@@ -51,6 +51,13 @@ class TokenEndpoint:
         """Get new tokens. `extra`: allowed parameters of the app. Raises like `exchange`."""
         return await self._ask({**extra, "grant_type": "refresh_token", "refresh_token": refresh_token})
 
+    async def revoke(self, refresh_token: str) -> None:
+        """End the grant, when the server offers to (RFC 7009). Raises AuthorizationServerError."""
+        url = (await self._discovery.metadata()).revocation_endpoint
+        if url is not None:
+            form = {"token": refresh_token, "token_type_hint": "refresh_token"}
+            require_success(await self._http.post(url, form, self._client.headers()), "revocation")
+
     async def _ask(self, form: Mapping[str, str]) -> Tokens:
         metadata = await self._discovery.metadata()
         url = endpoint(metadata.token_endpoint, "token_endpoint")

@@ -119,9 +119,11 @@ class Authorizer:
         app = pending.app
         try:
             token = AccessToken.from_bytes(app.opener.open(pending.credential.sealed))
-            outcome: Outcome = await app.upstream(token.token)
         except InvalidCookie as error:
-            outcome = Refused(Reason(error.defect))
+            # Not remembered: opening it again is cheap, and forged cookies must not push sessions out of the cache.
+            return Refused(Reason(error.defect))
+        try:
+            outcome: Outcome = await app.upstream(token.token)
         except AuthorizationServerError as error:
             outcome = Fault(Reason(error.trouble))
             self._report.trouble(app.policy.app, outcome.reason, error)

@@ -83,7 +83,7 @@ class Credential:
 
 def examine(request: Request, policies: Sequence[Policy]) -> Decision | Credential:
     """Everything the request alone decides, in the order of the documented decision."""
-    if not request.method or not request.path or "," in request.host:
+    if not request.method or not request.path or "," in request.host or request.cookies.excessive:
         return refuse(Reason.MALFORMED_REQUEST, request)
     policy = select_policy(request, policies)
     if isinstance(policy, Reason):
@@ -91,7 +91,7 @@ def examine(request: Request, policies: Sequence[Policy]) -> Decision | Credenti
     if request.context.keys() - {"app"}:
         # A route setting we do not know may have been meant to protect something.
         return refuse(Reason.ROUTE_SETTING, request, policy)
-    if is_preflight(request):
+    if is_preflight(request, policy):
         return pass_without_credentials(request, policy)
     reason = forgery(request, policy)
     if reason is not None:
@@ -132,13 +132,13 @@ def select_policy(request: Request, policies: Sequence[Policy]) -> Policy | Reas
     return candidates[0]
 
 
-def is_preflight(request: Request) -> bool:
-    """A CORS preflight, by the Fetch standard; browsers send neither cookies nor custom headers with it.
+def is_preflight(request: Request, policy: Policy) -> bool:
+    """A CORS preflight of a trusted origin, by the Fetch standard; it carries no credentials and is let by without any.
 
-    https://fetch.spec.whatwg.org/#cors-preflight-request
+    A stranger's is an ordinary request, and so refused. https://fetch.spec.whatwg.org/#cors-preflight-request
     """
-    headers = request.headers
-    return request.method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
+    asked = request.headers.get("access-control-request-method", "")
+    return request.method == "OPTIONS" and asked.isalpha() and request.headers.get("origin") in policy.trusted_origins
 
 
 def forgery(request: Request, policy: Policy) -> Reason | None:

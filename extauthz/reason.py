@@ -113,7 +113,7 @@ ADVICE: dict[Reason, str] = {
     Reason.CROSS_SITE: "The browser says another site made this request.",
     Reason.UNKNOWN_APP: "No app has this host, or the route names an app that is not configured.",
     Reason.INSUFFICIENT_SCOPE: "The token lacks a scope in required_scopes; ask for it at login.",
-    Reason.MALFORMED_REQUEST: "A header came twice, or method or path is missing.",
+    Reason.MALFORMED_REQUEST: "No method or path, two Host headers, or more than 16 KiB or 200 pairs of cookies.",
     Reason.TWO_CREDENTIALS: "The request carries both our cookie and an Authorization header.",
     Reason.AS_UNREACHABLE: "No connection to the authorization server: network, DNS or TLS.",
     Reason.AS_TIMEOUT: "The authorization server did not answer in time.",

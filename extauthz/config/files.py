@@ -56,7 +56,7 @@ def loading(info: ValidationInfo) -> Loading:
 def read_secret(text: bytes) -> Secret:
     """A secret file's text without the newline editors leave at its end."""
     secret = text.decode().strip("\r\n")
-    if not secret:
+    if not secret.strip():
         raise ValueError("the file is empty")
     return Secret(secret)
 

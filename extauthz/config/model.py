@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -202,6 +203,15 @@ class AppConfig(Section):
         if ours:
             raise ValueError(f"the agent sets this itself: {', '.join(sorted(ours))}")
         return names
+
+    @field_validator("parent_domain")
+    @classmethod
+    def _above_spa(cls, domain: str | None, info: ValidationInfo) -> str | None:
+        # Browsers drop a cookie whose Domain is not above the host that sets it, and we cannot see that they do.
+        host = urlsplit(info.data.get("spa_url", "")).hostname
+        if domain is not None and host is not None and not f".{host}".endswith(f".{domain}"):
+            raise ValueError("must be the host of spa_url, or a domain above it")
+        return domain
 
     @field_validator("agent_path")
     @classmethod

@@ -57,7 +57,7 @@ def _app_name(name: str) -> str:
 
 
 def _path(path: str) -> str:
-    if not PATH.fullmatch(path):
+    if not PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         raise ValueError("a path like /oauth-agent is needed: it starts with a slash and ends without one")
     return path
 

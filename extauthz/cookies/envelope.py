@@ -18,6 +18,7 @@ MAX_CHARACTERS = 4096
 class Defect(StrEnum):
     """Why a sealed value was not accepted; for our log, never for the client."""
 
+    AMBIGUOUS = "ambiguous_cookie"
     MALFORMED = "malformed_cookie"
     UNKNOWN_KEY = "unknown_cookie_key"
     UNDECRYPTABLE = "undecryptable_cookie"

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 OWS = " \t"
+# More than any browser in its right mind sends; reading a header takes time in proportion to both.
+MAX_CHARACTERS = 16 * 1024
+MAX_PAIRS = 200
 
 
 class AmbiguousCookie(Exception):
@@ -26,6 +29,12 @@ class CookieHeader:
 
     lines: tuple[str, ...] = field(default=(), repr=False)
     comma_joined: bool = False
+
+    @property
+    def excessive(self) -> bool:
+        """Whether the header is too large to be looked at."""
+        pairs = sum(1 + line.count(";") + (line.count(",") if self.comma_joined else 0) for line in self.lines)
+        return pairs > MAX_PAIRS or sum(map(len, self.lines)) > MAX_CHARACTERS
 
     def find(self, name: str) -> str | None:
         """The value of cookie `name`, None when absent, AmbiguousCookie when it cannot be told."""

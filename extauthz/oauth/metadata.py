@@ -25,6 +25,7 @@ class Metadata:
     token_endpoint: str | None = None
     introspection_endpoint: str | None = None
     end_session_endpoint: str | None = None
+    revocation_endpoint: str | None = None
     sends_iss: bool = False  # RFC 9207: every authorization response carries `iss`
 
 
@@ -61,6 +62,7 @@ def read(document: dict[str, Any], issuer: str) -> Metadata:
         token_endpoint=_optional_url(document, "token_endpoint"),
         introspection_endpoint=_optional_url(document, "introspection_endpoint"),
         end_session_endpoint=_optional_url(document, "end_session_endpoint"),
+        revocation_endpoint=_optional_url(document, "revocation_endpoint"),
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
     )
 

@@ -53,6 +53,8 @@ class Phantom:
         # An introspection response (RFC 9701 section 8.1) or an ID token must not pass for an access token.
         if str(header.get("typ", "")).lower() not in ("", "jwt", "at+jwt", "application/at+jwt"):
             raise InvalidToken("its type is not that of an access token")
+        if claims.keys() & {"nonce", "at_hash"}:
+            raise InvalidToken("it is an ID token, not an access token")
         if claims.get("iss") != self._issuer:
             raise InvalidToken("its issuer is not the configured one")
         if self._audience is not None and self._audience not in _as_list(claims.get("aud")):

@@ -1,10 +1,16 @@
 """Header tricks against a real Envoy: the API never gets a forged credential, nor the proxy a hidden cookie."""
 
+from typing import TYPE_CHECKING
+
+import httpx2
 import pytest
 from worlds.raw import RawAnswer, exchange
 
 from demo.browser import Browser
 from demo.settings import APP
+
+if TYPE_CHECKING:
+    from worlds.kinds import World
 
 AT = f"__Host-Http-{APP}-at"
 VERSION = "token-handler-version: 1"
@@ -65,6 +71,18 @@ def test_a_preflight_of_a_trusted_origin_is_answered(ada: Browser, envoy: str) -
     assert answer.status == 200
     assert answer.all("access-control-allow-origin") == [ada.origin]
     assert "token-handler-version" in answer.all("access-control-allow-headers")[0]
+
+
+@pytest.mark.parametrize("origin", [[], ["origin: "], ["origin: https://evil.example"], ["origin: a", "origin: b"]])
+@pytest.mark.parametrize("asked", [[], ["access-control-request-method: "], ["access-control-request-method: PUT"]])
+def test_no_preflight_of_a_stranger_reaches_the_api(
+    world: "World", ada: Browser, envoy: str, origin: list[str], asked: list[str]
+) -> None:
+    """Whatever looks a little like a preflight ends before the API, method overrides and all."""
+    before = httpx2.get(f"{world.control('api')}/requests").json()["count"]
+    lines = [f"host: {ada.origin.removeprefix('http://')}", "x-http-method-override: DELETE", *origin, *asked]
+    exchange(envoy, "OPTIONS", "/api/orders", *lines)
+    assert httpx2.get(f"{world.control('api')}/requests").json()["count"] == before
 
 
 def test_an_options_request_that_is_no_preflight_needs_a_session(ada: Browser, envoy: str) -> None:

@@ -114,6 +114,16 @@ def test_logout_ends_the_session_everywhere(ada: Browser) -> None:
     assert ada.agent("session").json() == {"is_logged_in": False}
 
 
+def test_a_copy_of_the_session_ends_with_logout(ada: Browser, new_browser: Callable[..., Browser]) -> None:
+    """Cookies copied before the logout are worth nothing at refresh after it."""
+    thief = new_browser()
+    for cookie in ada.jar:
+        thief.jar.set_cookie(cookie)
+    ada.agent("logout").raise_for_status()
+    answer = thief.agent("refresh")
+    assert (answer.status_code, answer.json()["error_code"]) == (401, "session_expired")
+
+
 def test_logins_in_two_tabs_both_finish(browser: Browser) -> None:
     """Two logins begun in one browser each end well, in either order."""
     first, second = browser.start_login(), browser.start_login()

@@ -1,5 +1,7 @@
 """What protects every call: the custom header, the origin, and bounds on what is read."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -147,6 +149,31 @@ async def test_a_body_that_is_no_form_of_ours_is_400(world: World, call: str, co
     response = await browser.fetch("POST", call, body=body, headers=[("content-type", content_type)])
     assert (response.status_code, response.json()["error_code"]) == (400, "invalid_request")
     assert len(browser.cookies) == 3
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who trickles a form holds a connection only for so long."""
+    monkeypatch.setattr("agent.forms.BODY_SECONDS", 0.0)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"scope="
+        await asyncio.Event().wait()
+
+    transport = httpx2.ASGITransport(app=world.agent)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://api.shop.test") as http:
+        request = http.build_request("POST", "/oauth-agent/refresh", content=never(), headers=dict([CUSTOM, FROM_PAGE]))
+        response = await http.send(request)
+    assert (response.status_code, response.json()["error_code"]) == (408, "request_timeout")
+
+
+@pytest.mark.parametrize("path", ["/oauth-agent", "/oauth-agent/session/", "/nowhere"])
+async def test_no_answer_redirects(world: World, path: str) -> None:
+    """A redirect would lead to whatever the Host header says."""
+    transport = httpx2.ASGITransport(app=world.agent)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://evil.test") as http:
+        response = await http.get(path)
+    assert "location" not in response.headers
+    assert response.status_code >= 400
 
 
 async def test_a_body_of_64_kib_is_read(world: World) -> None:

@@ -1,5 +1,6 @@
 """Refresh: new cookies for the refresh token in the cookie, and which failures end a session."""
 
+import json
 from pathlib import Path
 
 import httpx2
@@ -51,13 +52,13 @@ async def test_a_session_can_be_refreshed_again_and_again(world: World) -> None:
 
 
 async def test_an_answer_without_refresh_token_keeps_the_one_held(world: World) -> None:
-    """R3: the cookie is not touched, and still works."""
+    """R3: the cookie holds the old one, sealed anew, and still works."""
     browser = await world.log_in()
-    held = browser.value(RT)
+    held = refresh_token(world, browser)
     await world.server.mode(token_overrides={"refresh_token": None})
     answer = await browser.refresh()
-    assert [line.partition("=")[0] for line in set_cookies(answer)] == [AT, ID]
-    assert browser.value(RT) == held
+    assert [line.partition("=")[0] for line in set_cookies(answer)] == [RT, AT, ID]
+    assert refresh_token(world, browser) == held
 
 
 async def test_an_answer_without_id_token_keeps_the_claims(world: World) -> None:
@@ -200,12 +201,27 @@ async def test_a_cookie_nobody_sealed_is_401_and_cleared(world: World, name: str
     assert len(world.server.requests) == asked
 
 
-async def test_a_lost_session_cookie_is_restored(world: World) -> None:
-    """The refresh token alone brings the claims back, with a new ID token."""
+async def test_a_refresh_token_alone_is_no_session(world: World) -> None:
+    """Without the cookie that says whose it is, a refresh token is not redeemed."""
     browser = await world.log_in()
     browser.drop(ID)
-    await browser.refresh()
-    assert read(await browser.session())["id_token_claims"]["sub"] == "ada"
+    assert (await failing(browser)).status == 401
+    assert len(world.server.asked("/token")) == 1
+
+
+async def test_a_slow_refresh_does_not_mix_two_sessions(world: World) -> None:
+    """An answer for Ada that lands after Grace's login brings all three of Ada's cookies, none mixed."""
+    browser = await world.log_in("ada")
+    late = set_cookies(await browser.refresh())
+    assert sorted(line.partition("=")[0] for line in late) == sorted([RT, AT, ID])
+
+
+async def test_an_ambiguous_cookie_logs_nobody_out(world: World) -> None:
+    """A second value, set by a sibling host, is refused and clears nothing."""
+    browser = await world.log_in()
+    tossed = ("cookie", f"{ID}={browser.value(ID)}; {ID}=tossed; {RT}={browser.value(RT)}")
+    response = await world.browser().fetch("POST", "refresh", headers=[tossed])
+    assert (response.status_code, set_cookies(response)) == (401, [])
 
 
 async def test_the_scope_may_be_narrowed(world: World) -> None:
@@ -283,4 +299,5 @@ async def failing(browser: Browser) -> RemoteError:
 
 def refresh_token(world: World, browser: Browser) -> str:
     """What is in the refresh token's cookie."""
-    return world.ring.open(browser.value(RT) or "", Purpose("shop", RT)).decode()
+    members = json.loads(world.ring.open(browser.value(RT) or "", Purpose("shop", RT)))
+    return str(members["rt"])

@@ -130,6 +130,41 @@ def test_an_entry_too_heavy_for_the_cache_displaces_nobody() -> None:
     assert (cache.get(b"light"), cache.get(b"heavy")) == ("a", None)
 
 
+@pytest.mark.anyio
+async def test_an_old_document_serves_while_the_server_hangs() -> None:
+    """With an older document at hand nobody waits for a server that does not answer."""
+    now = [0.0]
+    calls = []
+
+    async def fetch() -> str:
+        calls.append(1)
+        if len(calls) > 1:
+            await asyncio.Event().wait()
+        return "old"
+
+    document = Refreshed(fetch, lambda: now[0])
+    assert await document.get(60) == "old"
+    now[0] = 61.0
+    assert await asyncio.gather(*(document.get(60) for _ in range(20))) == ["old"] * 20
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("cookies", [(";" * 201,), ("a=" + "x" * 16_400,), ("a=1",) * 4000])
+def test_an_excessive_cookie_header_is_refused_unread(cookies: tuple[str, ...]) -> None:
+    """More cookies than any browser sends are a malformed request."""
+    decision = examine(ask(cookies=cookies), [SHOP])
+    assert isinstance(decision, Deny)
+    assert decision.reason is Reason.MALFORMED_REQUEST
+
+
+@pytest.mark.parametrize("origin", [None, "", "null", "https://evil.example"])
+@pytest.mark.parametrize("asked", [None, "", "GET", "G T"])
+def test_a_stranger_has_no_preflight(origin: str | None, asked: str | None) -> None:
+    """OPTIONS is let by without a session only as the preflight of a trusted origin."""
+    request = ask(method="OPTIONS", cookies=(), origin=origin, access_control_request_method=asked)
+    assert isinstance(examine(request, [SHOP]), Deny)
+
+
 def test_a_repeated_fetch_site_is_still_cross_site() -> None:
     """Two Sec-Fetch-Site lines, joined, do not slip past the comparison."""
     decision = examine(ask(sec_fetch_site="cross-site,cross-site"), [SHOP])
@@ -155,6 +190,8 @@ MISTAKES: list[tuple[str, object, str]] = [
     ("apps.shop.issuer", "https://login.example\n", "apps.shop.issuer: a URL is ASCII"),
     ("apps.shop.trusted_origins", ["https://*.shop.example"], "apps.shop.trusted_origins[0]: a URL is ASCII"),
     ("apps.shop.trusted_origins", ["https://bücher.example"], "apps.shop.trusted_origins[0]: a URL is ASCII"),
+    ("apps.shop.agent_path", "/agent/..", "apps.shop.agent_path: a path like"),
+    ("apps.shop.parent_domain", "other.example", "apps.shop.parent_domain: must be the host of spa_url"),
     ("apps.shop.trusted_origins", ["http://www.shop.example"], "apps.shop.trusted_origins: must be https"),
 ]
 
