@@ -12,7 +12,7 @@ RUN python3 -m venv --without-pip /opt/token-handler \
  && python3 -c "import tomllib; print(*tomllib.load(open('/wheels/pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
     > /wheels/requirements.txt \
  && python3 -m pip --python /opt/token-handler/bin/python install --requirement /wheels/requirements.txt
-# What to install, as pip writes it: the checkout, with extras (".[redis]"), or a wheel in the context ("dist/NAME.whl").
+# What to install, as pip writes it: the checkout, or a wheel in the context ("dist/NAME.whl").
 ARG DIST=.
 WORKDIR /src
 COPY . .

@@ -23,7 +23,7 @@ from agent.tokens import TokenEndpoint
 from extauthz import __version__
 from extauthz.config import AppConfig, Config, Program, cookie_names
 from extauthz.config.command import config_group, config_option, fail, load_or_exit
-from extauthz.config.listening import ListenError, take_over
+from extauthz.config.listening import ListenError, listen_tcp, listen_unix, require_free
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.purpose import Purpose
@@ -36,7 +36,6 @@ from extauthz.telemetry import Log, logger
 # Longer than Envoy keeps idle upstream connections (envoy.yaml: 60 s), or it would reuse one we have just closed.
 KEEP_ALIVE_SECONDS = 75
 GRACE_SECONDS = 5  # requests in progress get this long when the program is told to stop
-BACKLOG = 1024  # connections that wait to be accepted
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -137,23 +136,10 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def _listen(address: str) -> socket.socket:
     try:
-        take_over(address)
-        if address.startswith("unix:"):
-            return _listen_unix(address.removeprefix("unix:"))
-        host, _, port = address.rpartition(":")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=BACKLOG)
+        require_free(address)
     except ListenError as error:
         fail(Program.AGENT, str(error))
-    except OSError as error:
-        fail(Program.AGENT, f"cannot listen on {address}: {error.strerror or error}")
-
-
-def _listen_unix(path: str) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen(BACKLOG)
-    return listener
+    return listen_unix(address) if address.startswith("unix:") else listen_tcp(address)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import click
 
 from demo import check
 from demo.settings import Places, Settings
-from demo.world import LocalWorld, WorldError
+from demo.world import LocalWorld, WorldError, free_places
 
 WATCH_SECONDS = 0.5
 
@@ -18,7 +18,7 @@ INVITATION = """
   The app     {origin}
 
   Try this
-    1. Log in as Ada. The identity provider is a mock: no password.
+    1. Sign in as Ada. The identity provider is a mock: no password.
     2. Call the API, and see what it received: a JWT, and no cookie of ours.
     3. Open the browser's developer tools and look for a token: document.cookie, localStorage, sessionStorage.
     4. Without the browser:
@@ -34,13 +34,15 @@ INVITATION = """
 
 @click.command()
 @click.option("--check", "checking", is_flag=True, help="Take the journey without a browser, print it, and end.")
-def main(checking: bool) -> None:
+@click.option("--free-ports", is_flag=True, help="Use ports that are free instead of those of envoy/envoy.yaml.")
+def main(checking: bool, free_ports: bool) -> None:
     """Start identity provider, API, app, OAuth Agent, OAuth Proxy and Envoy."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+    places = free_places() if free_ports else Places()
     with tempfile.TemporaryDirectory(prefix="token-handler-demo-") as folder:
         # The control calls count introspections for --check; a person's demo has no use for them.
-        world = LocalWorld(Settings(folder=Path(folder), places=Places()), control=checking)
+        world = LocalWorld(Settings(folder=Path(folder), places=places), control=checking)
         try:
             with world:
                 failed = check.run(world, click.echo) if checking else _wait(world)
@@ -58,7 +60,7 @@ def _wait(world: LocalWorld) -> int:
     click.echo(INVITATION.format(origin=world.origin, **logs))
     while (ended := world.ended()) is None:
         time.sleep(WATCH_SECONDS)
-    raise WorldError(f"{ended} ended by itself; its last words are in {world.log(ended)}")
+    raise WorldError(f"{ended} ended by itself; see {world.log(ended)}")
 
 
 if __name__ == "__main__":

@@ -67,18 +67,21 @@ class LocalWorld:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # A second Ctrl-C must not leave half of them running.
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
         for program in reversed(list(self._running)):
             self.stop(program)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def start(self, program: str) -> None:
         """Start one program and wait until it serves."""
+        # In our process group: a terminal's Ctrl-C reaches the programs too, should we not live to end them.
         with self.log(program).open("ab") as log:
-            # A session of its own: Ctrl-C reaches us, and we end the programs in order.
             self._running[program] = subprocess.Popen(
                 self._command(program),
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
                 env={**os.environ, **self._environment(program)},
             )
         self._wait(program)
@@ -86,6 +89,8 @@ class LocalWorld:
     def stop(self, program: str, number: signal.Signals = signal.SIGTERM) -> None:
         """End one program and wait until it is gone."""
         process = self._running.pop(program)
+        if process.poll() is not None:
+            return
         process.send_signal(number)
         try:
             process.wait(STOP_SECONDS)
@@ -166,7 +171,9 @@ def require_free(places: Places) -> None:
             try:
                 probe.bind(address)
             except OSError as error:
-                raise WorldError(f"port {address[1]} for {name} is in use; stop what uses it first") from error
+                raise WorldError(
+                    f"port {address[1]} for {name} is in use; stop what uses it, or add --free-ports"
+                ) from error
 
 
 def free_places() -> Places:

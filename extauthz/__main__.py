@@ -23,6 +23,7 @@ def main() -> None:
 @config_option
 def serve(file: Path) -> None:
     """Answer Envoy until SIGTERM or SIGINT."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what grpc would say on its own, we say
     from extauthz.serve import run  # grpc takes a while to import, and the other commands do without it
 
     config = load_or_exit(file, Program.EXTAUTHZ)

@@ -1,6 +1,6 @@
 """Every reason a request can be refused for, and what client and operator are told about it.
 
-One word serves the log, the metrics, `explain`, Envoy's access log and the docs. The client sees less: one
+One word serves the log, Envoy's access log and the docs. The client sees less: one
 status and one body for a whole class of reasons, so that it learns nothing about a cookie it forged.
 """
 
@@ -98,7 +98,7 @@ ANSWERS: dict[Reason, Answer] = {
     Reason.INTERNAL_ERROR: _OUR_FAULT,
 }
 
-# What the operator should do; printed by `extauthz explain`, and the source of the table in the docs.
+# What the operator should do; the table in the README says the same.
 ADVICE: dict[Reason, str] = {
     Reason.NO_CREDENTIALS: "The user is not logged in, or the browser withheld the cookie: check path and domain.",
     Reason.AMBIGUOUS_COOKIE: "The cookie came twice with different values; look for another app setting it.",

@@ -1,5 +1,6 @@
-"""What both programs check before they listen on a unix socket."""
+"""What both programs check before they listen, so that one line says what is wrong."""
 
+import os
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -8,20 +9,53 @@ PREFIX = "unix:"
 
 
 class ListenError(Exception):
-    """A listener that could not be opened; the message names it and says why."""
+    """A listener that cannot be opened; the message names it and says why."""
 
 
-def take_over(address: str) -> None:
-    """Make a unix socket's path free to bind: what a killed process left behind is removed, nothing else is.
+def require_free(address: str) -> None:
+    """Raise ListenError unless HOST:PORT or unix:/PATH can be listened on.
 
-    Raises ListenError when somebody answers there, or when something that is no socket is in the way.
+    A unix socket that a killed process left behind is removed; one that answers, or a file that is no socket, is not.
     """
-    path = Path(address.removeprefix(PREFIX))
-    if not address.startswith(PREFIX) or not path.exists():
-        return
-    if not path.is_socket():
+    try:
+        if address.startswith(PREFIX):
+            _take_over(Path(address.removeprefix(PREFIX)), address)
+        else:
+            listen_tcp(address).close()
+    except OSError as error:
+        raise ListenError(f"cannot listen on {address}: {_why(error)}") from error
+
+
+def listen_tcp(address: str) -> socket.socket:
+    """A listening socket for HOST:PORT. Raises OSError."""
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=1024)
+
+
+def listen_unix(address: str) -> socket.socket:
+    """A listening socket for unix:/PATH. Raises OSError."""
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(address.removeprefix(PREFIX))
+    except OSError:
+        listener.close()
+        raise
+    listener.listen(1024)
+    return listener
+
+
+def _take_over(path: Path, address: str) -> None:
+    if path.is_socket():
+        with closing(socket.socket(socket.AF_UNIX)) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                raise ListenError(f"cannot listen on {address}: another process does")
+    elif path.exists():
         raise ListenError(f"cannot listen on {address}: a file that is no socket is in the way")
-    with closing(socket.socket(socket.AF_UNIX)) as probe:
-        if probe.connect_ex(str(path)) == 0:
-            raise ListenError(f"cannot listen on {address}: another process does")
+    path.unlink(missing_ok=True)
+    listen_unix(address).close()
     path.unlink()
+
+
+def _why(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)

@@ -45,16 +45,30 @@ def schema() -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.load(path.read_text(), _UniqueKeys)  # noqa: S506  # a SafeLoader
     except OSError as error:
         raise ConfigError([f"{path}: {error.strerror}"]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
-        raise ConfigError([f"{path}: not YAML{where}"]) from error
+        what = getattr(error, "problem", None) if isinstance(error, yaml.MarkedYAMLError) else None
+        raise ConfigError([f"{path}: not YAML{where}" + (f": {what}" if what else "")]) from error
     if not isinstance(document, dict):
         raise ConfigError([f"{path}: holds no settings"])
     return document
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice in one group: which of two settings counts must not be a matter of order."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping without repeated keys."""
+        seen: set[object] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} stands twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
@@ -107,4 +121,15 @@ def _key(path: tuple[object, ...]) -> str:
     return text.removeprefix(".")
 
 
-_WORDS = {"missing": "is needed", "extra_forbidden": "there is no such setting"}
+_WORDS = {
+    "missing": "is needed",
+    "extra_forbidden": "there is no such setting",
+    "list_type": "a list is needed, such as [a, b]",
+    "string_type": "a text is needed",
+    "too_short": "at least one is needed",
+    "dict_type": "a group of settings is needed",
+    "model_type": "a group of settings is needed",
+    "bool_parsing": "true or false is needed",
+    "int_parsing": "a whole number is needed",
+    "float_parsing": "a number is needed",
+}

@@ -13,7 +13,7 @@ import grpc.aio
 from grpc_reflection.v1alpha import reflection
 
 from extauthz.authorizer import Authorizer, Pending
-from extauthz.config.listening import ListenError, take_over
+from extauthz.config.listening import ListenError, require_free
 from extauthz.decision import Allow, Decision, Request, refuse
 from extauthz.doors import health, messages
 from extauthz.reason import Reason
@@ -42,11 +42,11 @@ class GrpcDoor:
     async def start(self, listeners: Sequence[str]) -> None:
         """Listen on every address, HOST:PORT or unix:/PATH, or raise ListenError and listen on none."""
         for address in listeners:
-            take_over(address)
+            require_free(address)
             try:
                 self._server.add_insecure_port(address)
             except RuntimeError as error:
-                raise ListenError(f"cannot listen on {address}: is it in use?") from error
+                raise ListenError(f"cannot listen on {address}") from error
         await self._server.start()
 
     async def stop(self, drain_seconds: float) -> None:

@@ -1,10 +1,14 @@
 """`python -m demo`: what it says when it cannot do its work."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+
+import pytest
 
 from demo import check
 from demo.settings import Places, Settings
@@ -21,7 +25,22 @@ def test_a_busy_port_is_one_clear_line() -> None:
         command = [sys.executable, "-m", "demo", "--check"]
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "demo: port 9000 for idp is in use; stop what uses it first\n"
+    assert ended.stderr == "demo: port 9000 for idp is in use; stop what uses it, or add --free-ports\n"
+
+
+def test_ctrl_c_ends_everything() -> None:
+    """A terminal's Ctrl-C, pressed twice, reaches demo and programs alike, and leaves none of them behind."""
+    command = [sys.executable, "-m", "demo", "--free-ports"]
+    demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert demo.stdout is not None
+    with demo.stdout:
+        assert any("Ctrl-C ends everything" in line for line in demo.stdout)
+        for _ in range(2):
+            os.killpg(demo.pid, signal.SIGINT)
+        assert "Stopped." in demo.stdout.read()
+    assert demo.wait(60) == 0
+    with pytest.raises(ProcessLookupError):
+        os.killpg(demo.pid, 0)
 
 
 def test_a_step_that_fails_is_counted(tmp_path: Path) -> None:

@@ -219,6 +219,14 @@ def test_a_careless_variable_is_told_by_name(tmp_path: Path, variable: str, valu
     assert raised.value.problems == [problem]
 
 
+def test_a_setting_that_stands_twice_is_a_mistake(tmp_path: Path) -> None:
+    """Which of two values counts is not decided by their order."""
+    path = install(tmp_path)
+    path.write_text("log: {level: info}\nlog: {level: debug}\n")
+    with pytest.raises(ConfigError, match="line 2: log stands twice"):
+        load(path, Program.EXTAUTHZ, {})
+
+
 @pytest.mark.parametrize("text", ["day: 2020-13-45", "a: &a [*a]", "[" * 5000], ids=["date", "loop", "deep"])
 def test_odd_yaml_is_one_line(tmp_path: Path, text: str) -> None:
     """What YAML allows and no configuration is ends in one line, not in a traceback."""
