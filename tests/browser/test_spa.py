@@ -48,7 +48,9 @@ def test_a_day_at_the_shop(world: LocalWorld, page: Page) -> None:
     expect(page.locator("body")).to_have_attribute("data-state", "signed-in")
     nothing_to_see(page, world)
 
-    page.click("#logout")
+    # Away to the identity provider, and back again.
+    with page.expect_navigation(url=f"{world.origin}/"):
+        page.click("#logout")
     expect(page.locator("body")).to_have_attribute("data-state", "signed-out")
     nothing_to_see(page, world)
     assert [kept["name"] for kept in page.context.cookies() if APP in kept["name"]] == []
