@@ -5,6 +5,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -38,7 +40,7 @@ INVITATION = """
 def main(checking: bool, free_ports: bool) -> None:
     """Start identity provider, API, app, OAuth Agent, OAuth Proxy and Envoy."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, _interrupt)
     places = free_places() if free_ports else Places()
     with tempfile.TemporaryDirectory(prefix="token-handler-demo-") as folder:
         # The control calls count introspections for --check; a person's demo has no use for them.
@@ -53,6 +55,13 @@ def main(checking: bool, free_ports: bool) -> None:
             click.echo("\nStopped.")
             failed = 0
     sys.exit(1 if failed else 0)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """The first signal ends the demo; further ones must not interrupt its end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _wait(world: LocalWorld) -> int:
