@@ -14,7 +14,7 @@ from demo import check
 from demo.settings import Places, Settings
 from demo.world import LocalWorld, WorldError, free_places
 
-WATCH_SECONDS = 0.5
+WATCH_SECONDS = 0.5  # how soon a program that ended by itself is noticed
 
 INVITATION = """
   The app     {origin}

@@ -1,6 +1,6 @@
 """The Cookie request header: find our cookie in it, and take ours out of it.
 
-Ten lines of our own: `http.cookies` drops what follows a neighbour it dislikes, unquotes values, and lets the
+Our own reading: `http.cookies` drops what follows a neighbour it dislikes, unquotes values, and lets the
 last of two equal names win. We follow the server side of RFC 6265bis section 5.8: split at ";", trim blanks and
 tabs (and nothing else: str.strip() would also trim U+2000 and so accept a forged `__Host-` name), divide at the
 first "=", leave values as they are. https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis

@@ -71,7 +71,7 @@ def _join(lock: IO[str], home: Path) -> None:
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _start(home)
-        time.sleep(0.1)
+        time.sleep(0.1)  # another process is starting or stopping it; the lock tells when, not how it went
 
 
 def _listening(path: str) -> bool:

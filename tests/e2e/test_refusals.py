@@ -97,6 +97,9 @@ CASES = {
         challenge=f'{REALM}, error="invalid_request"',
         reason="two_credentials",
     ),
+    "more cookies than any browser sends": Case(
+        cookie=lambda good: "a=1; " * 300 + f"{AT}={good}", status=400, body=BAD_REQUEST, reason="malformed_request"
+    ),
     "a route setting nobody knows": Case(
         path="/strange-setting", status=500, body=SERVER_ERROR, reason="route_setting"
     ),
@@ -163,8 +166,10 @@ def test_the_as_being_away_is_503_and_heals_by_itself(world: "World", new_browse
     browser.log_in().raise_for_status()
     world.stop("idp")
     try:
-        api, agent = browser.request("GET", "/api/orders"), browser.agent("refresh")
-        assert (api.status_code, api.headers["retry-after"]) == (503, "5")
+        api, agent = browser.request("GET", "/api/while-it-is-away"), browser.agent("refresh")
+        assert (api.status_code, api.headers["retry-after"], api.json()) == (503, "5", UNAVAILABLE)
+        told = ('"path":"/api/while-it-is-away"', '"reason":"as_unreachable"')
+        until(lambda: any(all(word in line for word in told) for line in world.logs().splitlines()))
         assert (agent.status_code, agent.json()["error_code"]) == (503, "temporarily_unavailable")
         assert AT in browser.cookies()  # an outage logs nobody out
     finally:

@@ -11,4 +11,4 @@ def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + LONGEST_SECONDS
     while not holds():
         assert time.monotonic() < deadline, "it never became so"
-        time.sleep(0.1)
+        time.sleep(0.1)  # the one place where tests wait for another process
