@@ -23,7 +23,7 @@ from agent.tokens import TokenEndpoint
 from extauthz import __version__
 from extauthz.config import AppConfig, Config, Program, cookie_names
 from extauthz.config.command import config_group, config_option, fail, load_or_exit
-from extauthz.config.listening import ListenError, listen_tcp, listen_unix, require_free
+from extauthz.config.listening import ListenError, listen
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.purpose import Purpose
@@ -136,10 +136,9 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def _listen(address: str) -> socket.socket:
     try:
-        require_free(address)
+        return listen(address)
     except ListenError as error:
         fail(Program.AGENT, str(error))
-    return listen_unix(address) if address.startswith("unix:") else listen_tcp(address)
 
 
 if __name__ == "__main__":

@@ -8,22 +8,25 @@ exchanges the token once for all who wait for it, and concludes. Neither ever ra
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
 
 from extauthz.cache import Cache
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.envelope import InvalidCookie
-from extauthz.decision import Credential, Decision, Policy, Request, conclude, examine, refuse
+from extauthz.decision import Credential, Decision, Deny, conclude, examine, let_through, refuse
 from extauthz.oauth.errors import AuthorizationServerError
 from extauthz.outcome import Fault, Outcome, Refused, UpstreamToken
+from extauthz.policy import OPAQUE, Policy
 from extauthz.reason import Reason
+from extauthz.request import Request
 from extauthz.upstream import UpstreamWay
 
 # A token is not served from the cache in its last moments: the API's clock may be ahead of ours.
 SKEW_SECONDS = 2.0
 # RFC 7662 section 4: an inactive token stays inactive, but replicas of an authorization server may lag.
 NEGATIVE_SECONDS = 5.0
+CLAIM_BYTES = 100  # what a remembered claim weighs beside its text; measured, rounded up
 
 
 class OpensCookies(Protocol):
@@ -32,8 +35,8 @@ class OpensCookies(Protocol):
     def admit(self, value: str) -> None:
         """The cheap check. Raises InvalidCookie."""
 
-    def open(self, value: str) -> bytes:
-        """The plaintext. Raises InvalidCookie."""
+    def open(self, value: str) -> AccessToken:
+        """What it holds. Raises InvalidCookie."""
 
 
 class ReportsTrouble(Protocol):
@@ -45,12 +48,16 @@ class ReportsTrouble(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """Everything the proxy needs to serve one app. `max_seconds`: the longest an answer may be cached."""
+    """Everything the proxy needs to serve one app.
+
+    `max_seconds`: the longest an answer may be cached; `claims`: those somebody downstream will ask for.
+    """
 
     policy: Policy
     opener: OpensCookies = field(repr=False)
-    upstream: UpstreamWay = field(repr=False)
+    ways: Mapping[str, UpstreamWay] = field(repr=False)
     max_seconds: float
+    claims: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,47 +69,62 @@ class Pending:
     key: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered. Refusals apart: a flood of worthless tokens must not push sessions out."""
+
+    answers: Cache[Outcome]
+    refusals: Cache[Outcome]
+
+    def get(self, key: bytes) -> Outcome | None:
+        """What became of the credential `key`, if that is remembered."""
+        answer = self.answers.get(key)
+        return answer if answer is not None else self.refusals.get(key)
+
+
 class Authorizer:
     """Decides for all apps of one process. `clock`: seconds since the epoch."""
 
     def __init__(
         self,
         apps: Sequence[App],
-        cache: Cache[Outcome],
+        memory: Memory,
         report: ReportsTrouble,
         clock: Callable[[], float],
     ) -> None:
         self._apps: Mapping[str, App] = {app.policy.app: app for app in apps}
         self._policies = [app.policy for app in apps]
-        self._cache, self._report, self._clock = cache, report, clock
+        self._memory, self._report, self._clock = memory, report, clock
 
     def decide(self, request: Request) -> Decision | Pending:
         """The decision, if it can be had without waiting."""
         try:
             found = examine(request, self._policies)
-            if not isinstance(found, Credential):
-                return found
-            return self._from_cache(found)
+            decided = self._from_memory(found) if isinstance(found, Credential) else found
+            return self._final(decided, request) if isinstance(decided, Deny) else decided
         except Exception as error:  # fail closed, whatever we have overlooked
             return self._internal(request, error)
 
     async def complete(self, pending: Pending, budget: float | None = None) -> Decision:
         """Obtain what `decide` could not know. `budget`: seconds the caller will wait, None for no bound."""
+        request = pending.credential.request
         try:
             outcome = await self._obtain(pending, budget)
-            return conclude(pending.credential, outcome, self._clock())
+            decided = conclude(pending.credential, outcome, self._clock())
+            return self._final(decided, request) if isinstance(decided, Deny) else decided
         except Exception as error:  # fail closed, whatever we have overlooked
-            return self._internal(pending.credential.request, error)
+            return self._internal(request, error)
 
-    def _from_cache(self, credential: Credential) -> Decision | Pending:
+    def _from_memory(self, credential: Credential) -> Decision | Pending:
         app = self._apps[credential.policy.app]
         key = cache_key(credential)
-        outcome = self._cache.get(key)
+        outcome = self._memory.get(key)
         if outcome is not None:
             return conclude(credential, outcome, self._clock())
         try:
             # Garbage ends here: no elliptic curve, no task, no place in the cache.
-            app.opener.admit(credential.sealed)
+            if not credential.is_bearer:
+                app.opener.admit(credential.value)
         except InvalidCookie as error:
             return conclude(credential, Refused(Reason(error.defect)), self._clock())
         return Pending(credential=credential, app=app, key=key)
@@ -110,39 +132,49 @@ class Authorizer:
     async def _obtain(self, pending: Pending, budget: float | None) -> Outcome:
         try:
             async with asyncio.timeout(budget):
-                return await self._cache.load(pending.key, lambda: self._exchange(pending))
+                return await self._memory.answers.load(pending.key, lambda: self._exchange(pending))
         except TimeoutError:
             return Fault(Reason.AS_TIMEOUT)
 
     async def _exchange(self, pending: Pending) -> Outcome:
         """One flight: open the cookie, exchange the token, remember the answer."""
-        app = pending.app
+        app, credential = pending.app, pending.credential
         try:
-            token = AccessToken.from_bytes(app.opener.open(pending.credential.sealed))
+            token = credential.value if credential.is_bearer else app.opener.open(credential.value).token
         except InvalidCookie as error:
             # Not remembered: opening it again is cheap, and forged cookies must not push sessions out of the cache.
             return Refused(Reason(error.defect))
         try:
-            outcome: Outcome = await app.upstream(token.token)
+            outcome: Outcome = await app.ways[credential.way](token)
         except AuthorizationServerError as error:
-            outcome = Fault(Reason(error.trouble))
+            outcome = Fault(Reason(error.trouble), str(error))
             self._report.trouble(app.policy.app, outcome.reason, error)
-        ttl, size = self._lifetime(outcome, app.max_seconds)
-        self._cache.put(pending.key, outcome, ttl=ttl, payload_bytes=size)
-        return outcome
+        return self._remember(pending, outcome)
 
-    def _lifetime(self, outcome: Outcome, max_seconds: float) -> tuple[float, int]:
-        """How long an answer may be served again, in seconds, and what it weighs, in bytes."""
+    def _remember(self, pending: Pending, outcome: Outcome) -> Outcome:
+        app = pending.app
         match outcome:
+            case UpstreamToken() if pending.credential.way == OPAQUE:
+                pass  # nobody has called it good: made-up tokens would push sessions out
             case UpstreamToken():
+                claims = {name: outcome.claims[name] for name in app.claims & outcome.claims.keys()}
+                outcome = replace(outcome, claims=claims)
                 left = outcome.expires_at - self._clock() - SKEW_SECONDS
-                return min(left, max_seconds), len(outcome.jwt)
+                size = len(outcome.bearer) + sum(CLAIM_BYTES + len(str(claim)) for claim in claims.values())
+                self._memory.answers.put(pending.key, outcome, ttl=min(left, app.max_seconds), payload_bytes=size)
             case Refused():
-                return min(NEGATIVE_SECONDS, max_seconds), 0
+                self._memory.refusals.put(
+                    pending.key, outcome, ttl=min(NEGATIVE_SECONDS, app.max_seconds), payload_bytes=0
+                )
             case Fault():
-                return 0.0, 0
+                pass  # trouble is over when it is over
             case _:
                 assert_never(outcome)
+        return outcome
+
+    def _final(self, denied: Deny, request: Request) -> Decision:
+        app = self._apps.get(denied.app or "")
+        return denied if app is None else let_through(denied, request, app.policy)
 
     def _internal(self, request: Request, error: Exception) -> Decision:
         self._report.trouble("", Reason.INTERNAL_ERROR, error)
@@ -150,6 +182,7 @@ class Authorizer:
 
 
 def cache_key(credential: Credential) -> bytes:
-    """SHA-256 over the app and the sealed value. Scope is checked after a hit, so it is no part of it."""
-    named = f"{credential.policy.app}\0{credential.sealed}"
+    """SHA-256 over app, way, kind and value. Scope and audience are checked after a hit, so they are no part of it."""
+    kind = "bearer" if credential.is_bearer else "cookie"
+    named = "\0".join((credential.policy.app, credential.way, kind, credential.value))
     return hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()

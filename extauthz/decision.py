@@ -7,225 +7,239 @@ refused, and there is no decision that lets a request through with credentials o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import assert_never
 
-from extauthz.cookies.header import AmbiguousCookie, CookieHeader
-from extauthz.outcome import Fault, Jwt, Outcome, Refused, UpstreamToken
+from extauthz.cookies.header import AmbiguousCookie
+from extauthz.outcome import Fault, Outcome, Refused, UpstreamToken
+from extauthz.policy import OPAQUE, Auth, BearerMode, Policy, Rule
 from extauthz.reason import ANSWERS, Reason
+from extauthz.request import Request
+from extauthz.rules import apps, cors, routes
+from extauthz.rules.bearer import bearer_token
+from extauthz.rules.csrf import CSRF_HEADER, forgery
 
-CSRF_HEADER = "token-handler-version"
-CSRF_VALUE = "1"
-# RFC 9110 section 9.2.1; every other method, known or not, may change something.
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+Headers = tuple[tuple[str, str], ...]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a door hands over. Header names in lower case, repeated headers joined by commas, no cookie among them."""
-
-    method: str
-    path: str
-    host: str
-    headers: Mapping[str, str] = field(repr=False)
-    cookies: CookieHeader = field(default=CookieHeader(), repr=False)
-    context: Mapping[str, str] = field(default_factory=dict)
+# The way of a JWT a client sent itself: it is verified here, whatever way the tokens in cookies go.
+BEARER_JWT = "bearer-jwt"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """The slice of one app's configuration that decisions need."""
+class Passage(StrEnum):
+    """How a request got through. The words are stable, and stand in the log where reasons stand."""
 
-    app: str
-    cookie_name: str
-    login_cookie_prefix: str
-    agent_cookies: frozenset[str]
-    trusted_origins: frozenset[str]
-    hosts: frozenset[str] = frozenset()
-    required_scopes: frozenset[str] = frozenset()
-
-    def is_ours(self, cookie: str) -> bool:
-        """Whether a cookie of this name is the token handler's own and must not reach the API."""
-        return cookie == self.cookie_name or cookie in self.agent_cookies or cookie.startswith(self.login_cookie_prefix)
+    AUTHENTICATED = "allow"
+    ANONYMOUS = "anonymous"  # authentication is optional, and there was nothing to go by
+    AUTH_OFF = "auth_off"
+    PREFLIGHT = "preflight"
+    DRY_RUN = "dry_run"  # it would have been refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allow:
-    """Let it through, with these request headers overwritten, then these removed."""
+    """Let it through, with these request headers overwritten, then these removed.
+
+    `waived` is the reason that did not count, or did not count yet; `claims` are for doors that tell who the user is.
+    """
 
     app: str
-    set_headers: tuple[tuple[str, str], ...] = field(repr=False)
+    passage: Passage
+    set_headers: Headers = field(repr=False)
     remove_headers: tuple[str, ...]
-    authenticated: bool
+    response_headers: Headers = ()
+    waived: Reason | None = None
+    claims: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether it carries a token of ours."""
+        return self.passage is Passage.AUTHENTICATED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """Answer a CORS preflight in the API's place, with status 204."""
+
+    app: str
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deny:
-    """Answer the client in the API's place."""
+    """Answer the client in the API's place. `detail` is for the log alone."""
 
     app: str | None
     reason: Reason
     status: int
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     body: str
+    detail: str = ""
 
 
-Decision = Allow | Deny
+Decision = Allow | Preflight | Deny
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """A request that stands or falls with the sealed cookie it brought."""
+    """A request that stands or falls with what it brought: a sealed cookie, or a bearer token if `is_bearer`."""
 
     request: Request
     policy: Policy
-    sealed: str = field(repr=False)
+    rule: Rule
+    value: str = field(repr=False)
+    is_bearer: bool = False
+
+    @property
+    def way(self) -> str:
+        """The way its token goes."""
+        return BEARER_JWT if self.is_bearer and self.policy.bearer is BearerMode.JWT else self.rule.way
 
 
 def examine(request: Request, policies: Sequence[Policy]) -> Decision | Credential:
     """Everything the request alone decides, in the order of the documented decision."""
     if not request.method or not request.path or "," in request.host or request.cookies.excessive:
         return refuse(Reason.MALFORMED_REQUEST, request)
-    policy = select_policy(request, policies)
+    policy = apps.select(request, policies)
     if isinstance(policy, Reason):
         return refuse(policy, request)
-    if request.context.keys() - {"app"}:
-        # A route setting we do not know may have been meant to protect something.
-        return refuse(Reason.ROUTE_SETTING, request, policy)
-    if is_preflight(request, policy):
-        return pass_without_credentials(request, policy)
-    reason = forgery(request, policy)
-    if reason is not None:
-        return refuse(reason, request, policy)
-    return find_credential(request, policy)
+    rule = routes.rule_for(request, policy)
+    if isinstance(rule, Reason):
+        return refuse(rule, request, policy)
+    if cors.is_preflight(request) and (policy.cors or request.headers["origin"] in policy.trusted_origins):
+        return preflight(request, policy)
+    if rule.auth is Auth.OFF:
+        return pass_on(request, policy, Passage.AUTH_OFF)
+    found = find_credential(request, policy, rule)
+    if isinstance(found, Credential):
+        return found
+    if rule.auth is Auth.OPTIONAL and found in HARMLESS:
+        # Nobody's authority is used, so there is nothing to forge; but a cookie that did not count is worth a word.
+        waived = found if request.cookies.mentions(policy.cookie_name) else None
+        return pass_on(request, policy, Passage.ANONYMOUS, waived)
+    return refuse(found, request, policy, rule)
 
 
 def conclude(credential: Credential, outcome: Outcome, now: float) -> Decision:
     """The decision, once it is known what became of the token. `now`: seconds since the epoch."""
-    request, policy = credential.request, credential.policy
+    request, policy, rule = credential.request, credential.policy, credential.rule
     match outcome:
-        case UpstreamToken() if outcome.expires_at <= now:
-            return refuse(Reason.TOKEN_EXPIRED, request, policy)
-        case UpstreamToken() if not policy.required_scopes <= outcome.scopes:
-            return refuse(Reason.INSUFFICIENT_SCOPE, request, policy)
         case UpstreamToken():
-            return allow(request, policy, outcome.jwt)
+            reason = unfit(credential, outcome, now)
+            return allow(request, policy, outcome) if reason is None else refuse(reason, request, policy, rule)
         case Refused() | Fault():
-            return refuse(outcome.reason, request, policy)
+            return refuse(outcome.reason, request, policy, rule, detail=outcome.detail)
         case _:
             assert_never(outcome)
 
 
-def select_policy(request: Request, policies: Sequence[Policy]) -> Policy | Reason:
-    """The app the request belongs to: named by the route, else by its host, else the only one there is.
-
-    A route that names one app on the host of another contradicts itself, and is refused.
-    """
-    host = _host_name(request.host)
-    owners = [policy for policy in policies if host in policy.hosts]
-    named = request.context.get("app")
-    if named is not None:
-        candidates = [policy for policy in owners or policies if policy.app == named]
-    else:
-        candidates = owners or list(policies)
-    if len(candidates) != 1 or (candidates[0].hosts and not owners):
-        return Reason.UNKNOWN_APP
-    return candidates[0]
+# What is missing rather than wrong: where authentication is optional, such a request is nobody's.
+HARMLESS = frozenset(
+    {
+        Reason.NO_CREDENTIALS,
+        Reason.CSRF_HEADER,
+        Reason.CSRF_COOKIE,
+        Reason.CSRF_MISMATCH,
+        Reason.ORIGIN_MISSING,
+        Reason.ORIGIN_UNTRUSTED,
+        Reason.CROSS_SITE,
+    }
+)
 
 
-def is_preflight(request: Request, policy: Policy) -> bool:
-    """A CORS preflight of a trusted origin, by the Fetch standard; it carries no credentials and is let by without any.
-
-    A stranger's is an ordinary request, and so refused. https://fetch.spec.whatwg.org/#cors-preflight-request
-    """
-    asked = request.headers.get("access-control-request-method", "")
-    return request.method == "OPTIONS" and asked.isalpha() and request.headers.get("origin") in policy.trusted_origins
-
-
-def forgery(request: Request, policy: Policy) -> Reason | None:
-    """Whether another site may have made the browser send this request (RFC 10017 section 6.1.3.3)."""
-    if request.headers.get(CSRF_HEADER) != CSRF_VALUE:
-        return Reason.CSRF_HEADER
-    origin = request.headers.get("origin")
-    if origin is None and request.method not in SAFE_METHODS:
-        return Reason.ORIGIN_MISSING
-    if origin is not None and origin not in policy.trusted_origins:
-        return Reason.ORIGIN_UNTRUSTED
-    if "cross-site" in request.headers.get("sec-fetch-site", ""):
-        return Reason.CROSS_SITE
-    return None
-
-
-def find_credential(request: Request, policy: Policy) -> Deny | Credential:
-    """Our cookie, exactly once, and no second credential beside it."""
+def find_credential(request: Request, policy: Policy, rule: Rule) -> Reason | Credential:
+    """The client's own token where those are taken, else our cookie, exactly once; never one beside the other."""
+    if "authorization" in request.headers and request.cookies.mentions(policy.cookie_name):
+        return Reason.TWO_CREDENTIALS
+    if policy.bearer is not BearerMode.DENY:
+        token = bearer_token(request)
+        if isinstance(token, Reason):
+            return token
+        if token is not None:
+            # No forgery check: browsers do not send this header of their own accord.
+            return Credential(request=request, policy=policy, rule=rule, value=token, is_bearer=True)
+    reason = forgery(request, policy, rule.csrf)
+    if reason is not None:
+        return reason
     try:
         sealed = request.cookies.find(policy.cookie_name)
     except AmbiguousCookie:
-        return refuse(Reason.AMBIGUOUS_COOKIE, request, policy)
+        return Reason.AMBIGUOUS_COOKIE
     if not sealed:
-        return refuse(Reason.NO_CREDENTIALS, request, policy)
-    if "authorization" in request.headers:
-        return refuse(Reason.TWO_CREDENTIALS, request, policy)
-    return Credential(request=request, policy=policy, sealed=sealed)
+        return Reason.NO_CREDENTIALS
+    return Credential(request=request, policy=policy, rule=rule, value=sealed)
 
 
-def allow(request: Request, policy: Policy, jwt: Jwt) -> Allow:
-    """Through, with the JWT and without what is ours."""
-    cookie = request.cookies.without(policy.is_ours)
-    authorization = ("authorization", f"Bearer {jwt}")
-    if cookie is None:
-        return Allow(
-            app=policy.app,
-            set_headers=(authorization,),
-            remove_headers=(CSRF_HEADER, "cookie"),
-            authenticated=True,
-        )
+def unfit(credential: Credential, token: UpstreamToken, now: float) -> Reason | None:
+    """Why a good token does not serve this request."""
+    rule = credential.rule
+    if token.expires_at <= now:
+        return Reason.TOKEN_EXPIRED
+    if credential.way == OPAQUE:
+        return None
+    if rule.audience is not None and rule.audience not in token.audiences:
+        return Reason.WRONG_AUDIENCE
+    return None if rule.scopes <= token.scopes else Reason.INSUFFICIENT_SCOPE
+
+
+def allow(request: Request, policy: Policy, token: UpstreamToken) -> Allow:
+    """Through, with the token and what it says of the user, and without what is ours."""
+    cookie, removed = _without_ours(request, policy)
+    identity = policy.identity.from_claims(token.claims)
     return Allow(
         app=policy.app,
-        set_headers=(authorization, ("cookie", cookie)),
-        remove_headers=(CSRF_HEADER,),
-        authenticated=True,
+        passage=Passage.AUTHENTICATED,
+        set_headers=(("authorization", f"Bearer {token.bearer}"), *cookie, *identity),
+        remove_headers=(*removed, *policy.identity.to_remove(request.headers, identity)),
+        response_headers=cors.response_headers(request, policy),
+        claims=token.claims,
     )
 
 
-def pass_without_credentials(request: Request, policy: Policy) -> Allow:
+def pass_on(request: Request, policy: Policy, passage: Passage, waived: Reason | None = None) -> Allow:
     """Through, but with no credential at all: neither ours nor one the client brought."""
-    cookie = request.cookies.without(policy.is_ours)
+    cookie, removed = _without_ours(request, policy)
     return Allow(
         app=policy.app,
-        set_headers=(("cookie", cookie),) if cookie else (),
-        remove_headers=("authorization", CSRF_HEADER) + (() if cookie else ("cookie",)),
-        authenticated=False,
+        passage=passage,
+        set_headers=cookie,
+        remove_headers=("authorization", *removed, *policy.identity.to_remove(request.headers)),
+        response_headers=() if passage is Passage.PREFLIGHT else cors.response_headers(request, policy),
+        waived=waived,
     )
 
 
-def refuse(reason: Reason, request: Request, policy: Policy | None = None) -> Deny:
+def preflight(request: Request, policy: Policy) -> Allow | Preflight:
+    """Answered by us where CORS is ours, else by the API, which gets it without any credential."""
+    if policy.cors is None:
+        return pass_on(request, policy, Passage.PREFLIGHT)
+    return Preflight(app=policy.app, headers=cors.preflight_headers(request, policy, policy.cors))
+
+
+def refuse(
+    reason: Reason, request: Request, policy: Policy | None = None, rule: Rule | None = None, *, detail: str = ""
+) -> Deny:
     """The answer to the client for `reason`, with the CORS headers without which the app cannot read it."""
-    answer = ANSWERS[reason]
+    answer = (policy.answers if policy else ANSWERS)[reason]
     headers = [("content-type", "application/json"), ("cache-control", "no-store"), ("vary", "Origin")]
     if answer.challenge is not None and policy is not None:
-        headers.append(
-            (
-                "www-authenticate",
-                f'Bearer realm="{policy.app}"{_scope_hint(reason, policy, answer.challenge)}',
-            )
-        )
+        scope = f', scope="{" ".join(sorted(rule.scopes))}"' if rule and reason is Reason.INSUFFICIENT_SCOPE else ""
+        headers.append(("www-authenticate", f'Bearer realm="{policy.app}"{answer.challenge}{scope}'))
     if answer.retry_after is not None:
         headers.append(("retry-after", str(answer.retry_after)))
-    origin = request.headers.get("origin")
-    if policy is not None and origin in policy.trusted_origins:
-        headers += [("access-control-allow-origin", origin), ("access-control-allow-credentials", "true")]
+    if policy is not None:
+        headers += cors.error_headers(request, policy)
     body = "" if request.method == "HEAD" else f'{{"code":"{answer.code}","message":"{answer.message}"}}'
     app = policy.app if policy is not None else None
-    return Deny(app=app, reason=reason, status=answer.status, headers=tuple(headers), body=body)
+    return Deny(app=app, reason=reason, status=answer.status, headers=tuple(headers), body=body, detail=detail)
 
 
-def _host_name(host: str) -> str:
-    """The host without its port, in lower case. An IPv6 address keeps its brackets."""
-    name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower()
+def let_through(denied: Deny, request: Request, policy: Policy) -> Decision:
+    """In a dry run, what would be refused passes without credentials."""
+    return pass_on(request, policy, Passage.DRY_RUN, denied.reason) if policy.dry_run else denied
 
 
-def _scope_hint(reason: Reason, policy: Policy, challenge: str) -> str:
-    if reason is not Reason.INSUFFICIENT_SCOPE:
-        return challenge
-    return f'{challenge}, scope="{" ".join(sorted(policy.required_scopes))}"'
+def _without_ours(request: Request, policy: Policy) -> tuple[Headers, tuple[str, ...]]:
+    """The Cookie header to overwrite, if any is left, and the headers to remove."""
+    csrf = (CSRF_HEADER,) if policy.double_submit is None else (CSRF_HEADER, policy.double_submit.header)
+    cookie = request.cookies.without(policy.is_ours)
+    return ((("cookie", cookie),), csrf) if cookie is not None else ((), (*csrf, "cookie"))

@@ -1,27 +1,32 @@
-"""What became of a token: a JWT for upstream, a refusal, or trouble. Ways give it, the cache keeps it."""
+"""What became of a token: one for upstream, a refusal, or trouble. Ways give it, the cache keeps it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
 from extauthz.reason import Reason
 
-Jwt = NewType("Jwt", str)
+# What may stand behind "Authorization: Bearer ": its characters have been checked.
+Bearer = NewType("Bearer", str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamToken:
-    """The JWT to put upstream, verified. `expires_at`: seconds since the epoch."""
+    """What to put upstream, and what is known of it. `expires_at`: seconds since the epoch, infinity when unknown."""
 
-    jwt: Jwt = field(repr=False)
+    bearer: Bearer = field(repr=False)
     expires_at: float
     scopes: frozenset[str] = frozenset()
+    audiences: frozenset[str] = frozenset()
+    claims: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The credential does not serve."""
+    """The credential does not serve. `detail`: which check failed, in our own words."""
 
     reason: Reason
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Fault:
     """The credential could not be judged: trouble at the authorization server, or in here."""
 
     reason: Reason
+    detail: str = ""
 
 
 Outcome = UpstreamToken | Refused | Fault

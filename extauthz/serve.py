@@ -6,21 +6,19 @@ import time
 
 import uvloop
 
-from extauthz.authorizer import App, Authorizer
-from extauthz.cache import Cache
-from extauthz.config import AppConfig, Config, cookie_names
-from extauthz.cookies.hpke import Opener
-from extauthz.cookies.purpose import Purpose
-from extauthz.decision import Policy
+from extauthz.authorizer import Authorizer
+from extauthz.build import build_app, build_memory
+from extauthz.config import Config
+from extauthz.doors import resolver
+from extauthz.doors.desk import Desk
+from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
 from extauthz.doors.grpc import GrpcDoor
-from extauthz.oauth.client_auth import ClientSecretBasic
+from extauthz.doors.http import doors
+from extauthz.doors.http_server import HttpServer
+from extauthz.doors.operations import Operations
+from extauthz.metrics import Metrics
 from extauthz.oauth.http import HttpClient
-from extauthz.oauth.introspection import Introspection
-from extauthz.oauth.jwks import KeySet
-from extauthz.oauth.metadata import Discovery
-from extauthz.outcome import Outcome
 from extauthz.telemetry import Log
-from extauthz.upstream.phantom import Phantom
 
 
 def run(config: Config, log: Log) -> None:
@@ -32,67 +30,57 @@ async def serve(config: Config, log: Log) -> None:
     """Build, listen, wait for the signal, drain."""
     stopped = _signals()
     clients = {name: HttpClient(ca_file=app.ca_file) for name, app in config.apps.items()}
-    apps = [build_app(name, app, clients[name]) for name, app in config.apps.items()]
-    door = GrpcDoor(build_authorizer(config, apps, log), log, reflection=config.extauthz.reflection)
-    await door.start(config.extauthz.listen)
-    log.note("listening", addresses=" ".join(config.extauthz.listen))
+    proxy = Proxy(config, clients, log)
+    await proxy.start()
+    log.note("listening", addresses=" ".join(proxy.listeners))
     await stopped.wait()
     log.note("draining", seconds=config.extauthz.drain_seconds)
-    await door.stop(config.extauthz.drain_seconds)
+    await proxy.stop()
     for client in clients.values():
         await client.aclose()
     log.note("stopped")
 
 
-def build_authorizer(config: Config, apps: list[App], log: Log) -> Authorizer:
-    """The authorizer over all apps, with one cache for all."""
-    bounds = config.extauthz.cache
-    cache: Cache[Outcome] = Cache(max_entries=bounds.max_entries, max_bytes=bounds.max_bytes, clock=time.monotonic)
-    return Authorizer(apps, cache, log, time.time)
+class Proxy:
+    """All doors over one authorizer."""
 
+    def __init__(self, config: Config, clients: dict[str, HttpClient], log: Log) -> None:
+        self._settings = config.extauthz
+        metrics = Metrics()
+        http = self._settings.http
+        # The resolver tells more of a user than the app may ask for; where nobody can ask it, nothing is kept for it.
+        told = resolver.CLAIMS if http.listen else frozenset[str]()
+        apps = [
+            build_app(name, app, clients[name], steady=time.monotonic, wall=time.time, told=told)
+            for name, app in config.apps.items()
+        ]
+        desk = Desk(Authorizer(apps, build_memory(config, time.monotonic), log, time.time), log, metrics)
+        secret = http.shared_secret_file
+        dialects = [ENVOY, FORWARD, NGINX, resolver.dialect(http.resolver_prefix)]
+        application = doors(dialects, desk, log, secret=secret.reveal() if secret else None, wait=http.timeout_seconds)
+        self._grpc = GrpcDoor(desk, log, reflection=self._settings.reflection, tls=self._settings.tls)
+        self._http = HttpServer(application, http.tls)
+        self._operations = Operations(metrics)
+        self._operations_server = HttpServer(self._operations.application())
 
-def build_app(name: str, app: AppConfig, http: HttpClient) -> App:
-    """Everything one app needs, from its settings."""
-    names = cookie_names(name, app)
-    return App(
-        policy=build_policy(name, app),
-        opener=Opener(
-            [key for key in app.cookie.private_key_files if key is not None],
-            Purpose(name, names.access_token),
-        ),
-        upstream=build_phantom(app, http),
-        max_seconds=app.upstream.cache_seconds,
-    )
+    @property
+    def listeners(self) -> list[str]:
+        """Every address."""
+        settings = self._settings
+        return [*settings.listen, *settings.http.listen, *settings.operations.listen]
 
+    async def start(self) -> None:
+        """Open every listener. Raises ListenError."""
+        self._http.start(self._settings.http.listen)
+        self._operations_server.start(self._settings.operations.listen)
+        await self._grpc.start(self._settings.listen)
 
-def build_policy(name: str, app: AppConfig) -> Policy:
-    """The slice of the settings that decisions need."""
-    names = cookie_names(name, app)
-    return Policy(
-        app=name,
-        cookie_name=names.access_token,
-        login_cookie_prefix=names.login_prefix,
-        agent_cookies=frozenset({names.refresh_token, names.id_token}),
-        trusted_origins=app.origins,
-        hosts=frozenset(app.hosts),
-        required_scopes=frozenset(app.upstream.required_scopes),
-    )
-
-
-def build_phantom(app: AppConfig, http: HttpClient) -> Phantom:
-    """The way `phantom`, with the proxy's own client or else the app's."""
-    secret = app.upstream.client_secret_file or app.client_secret_file
-    if secret is None:
-        raise AssertionError("validated: one of the two is there")
-    discovery = Discovery(app.issuer, http, time.monotonic)
-    client = ClientSecretBasic(app.upstream.client_id or app.client_id, secret.reveal())
-    return Phantom(
-        introspection=Introspection(discovery, http, client),
-        keys=KeySet(discovery, http, time.monotonic),
-        issuer=app.issuer,
-        audience=app.upstream.audience,
-        clock=time.time,
-    )
+    async def stop(self) -> None:
+        """Say that we are leaving, go on for a while, then finish what is under way."""
+        self._operations.serving = False
+        await self._grpc.stop(self._settings.drain_seconds)
+        await self._http.stop()
+        await self._operations_server.stop()
 
 
 def _signals() -> asyncio.Event:

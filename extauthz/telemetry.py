@@ -56,18 +56,27 @@ class Log:
         request: Logged,
         *,
         app: str | None,
+        door: str,
         decision: str,
+        waived: str,
+        detail: str,
         status: int,
         seconds: float,
         cached: bool,
         request_id: str,
     ) -> None:
-        """One request was decided. `decision`: "allow" or the reason; `seconds`: from receipt to answer."""
+        """One request was decided. `decision`: how it passed, or the reason; `seconds`: from receipt to answer.
+
+        `waived`: a reason that did not count; `detail`: which check failed. Both are left out when empty.
+        """
+        more = {key: clean(value) for key, value in (("waived", waived), ("detail", detail)) if value}
         self._say(
             self._logger.info,
             "decision",
             app=app,
+            door=door,
             decision=clean(decision),
+            **more,
             status=status,
             method=clean(request.method),
             host=clean(request.host),

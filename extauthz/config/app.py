@@ -1,33 +1,18 @@
 """The settings of one single-page app: its key, its type, its default, and what it is for."""
 
-from typing import Annotated, Literal
+from itertools import combinations
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from extauthz.config.files import (
-    AppSecretFile,
-    CaFile,
-    PrivateKeyFiles,
-    Program,
-    ProxySecretFile,
-    PublicKeyFile,
-    Secret,
-    SessionKeyFiles,
-    proxy_has_own_client,
-)
-from extauthz.config.section import Section, V, given, needed
-from extauthz.config.values import (
-    Host,
-    Origin,
-    Scope,
-    ScopeToken,
-    Url,
-    UrlPath,
-    is_loopback,
-    origin_of,
-)
-from extauthz.cookies.names import CookieNames
+from extauthz.config.cookie import CookieConfig
+from extauthz.config.files import AppSecretFile, CaFile, Secret, proxy_needs_no_app_client
+from extauthz.config.routes import CorsConfig, Csrf, RouteConfig
+from extauthz.config.section import Section, V, given
+from extauthz.config.upstream import UpstreamConfig
+from extauthz.config.values import Host, IdentityHeader, Origin, Scope, Url, UrlPath, is_loopback, origin_of
+from extauthz.cookies.names import CookieNames, V1CookieNames
 
 # What makes a request the agent's own. An app that may choose one of these could redirect codes or downgrade PKCE.
 OUR_PARAMETERS = frozenset(
@@ -51,50 +36,6 @@ OUR_PARAMETERS = frozenset(
 )
 
 
-class CookieConfig(Section):
-    """What the cookies of one app are sealed with."""
-
-    public_key_file: PublicKeyFile = None
-    private_key_files: PrivateKeyFiles = []
-    session_key_files: SessionKeyFiles = []
-
-    @field_validator("public_key_file")
-    @classmethod
-    def _agent_seals(cls, key: V, info: ValidationInfo) -> V:
-        return needed(key, info, Program.AGENT)
-
-    @field_validator("private_key_files")
-    @classmethod
-    def _proxy_opens(cls, keys: V, info: ValidationInfo) -> V:
-        return needed(keys, info, Program.EXTAUTHZ)
-
-    @field_validator("session_key_files")
-    @classmethod
-    def _agent_keeps(cls, keys: V, info: ValidationInfo) -> V:
-        return needed(keys, info, Program.AGENT)
-
-
-class UpstreamConfig(Section):
-    """How the token in the cookie becomes the token the API gets."""
-
-    way: Literal["phantom"] = "phantom"
-    client_id: Annotated[
-        str | None,
-        Field(min_length=1, description="the proxy's own client for introspection; default: the app's"),
-    ] = None
-    client_secret_file: ProxySecretFile = None
-    audience: Annotated[str | None, Field(min_length=1, description="required in the JWT's aud")] = None
-    required_scopes: list[ScopeToken] = []
-    cache_seconds: Annotated[
-        float, Field(ge=0, le=3600, description="how long a revoked token may go on working at most")
-    ] = 60.0
-
-    @field_validator("client_secret_file")
-    @classmethod
-    def _own_client(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
-        return secret if info.data.get("client_id") is None else needed(secret, info, Program.EXTAUTHZ)
-
-
 class AppConfig(Section):
     """One single-page app."""
 
@@ -106,6 +47,11 @@ class AppConfig(Section):
     ca_file: CaFile = None
     client_id: Annotated[str, Field(min_length=1)]
     upstream: UpstreamConfig = UpstreamConfig()
+    cookie: CookieConfig
+    csrf: Annotated[Csrf | None, Field(description="default: header, and double-submit with cookie.format aes-gcm")] = (
+        None
+    )
+    routes: list[RouteConfig] = []
     client_secret_file: AppSecretFile = None
     redirect_uri: Annotated[Url | None, Field(description="below spa_url; default: spa_url itself")] = None
     post_logout_redirect_uri: Annotated[Url | None, Field(description="below spa_url; default: spa_url")] = None
@@ -121,7 +67,12 @@ class AppConfig(Section):
     parent_domain: Annotated[
         Host | None, Field(description="Domain of the cookies when agent and API are on sibling hosts")
     ] = None
-    cookie: CookieConfig
+    identity_headers: Annotated[
+        dict[IdentityHeader, Annotated[str, Field(min_length=1)]],
+        Field(description="headers for the API, each with the claim it takes its value from"),
+    ] = {}
+    cors: CorsConfig | None = None
+    dry_run: Annotated[bool, Field(description="decide, log and count, but let everything through")] = False
 
     @field_validator("spa_url", "issuer", "trusted_origins")
     @classmethod
@@ -134,7 +85,43 @@ class AppConfig(Section):
     @field_validator("client_secret_file")
     @classmethod
     def _app_client(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
-        return secret if proxy_has_own_client(info) else given(secret)
+        return secret if proxy_needs_no_app_client(info) else given(secret)
+
+    @field_validator("csrf")
+    @classmethod
+    def _csrf_fits(cls, csrf: Csrf | None, info: ValidationInfo) -> Csrf | None:
+        cookie = info.data.get("cookie")
+        if csrf == "double-submit" and cookie is not None and cookie.format != "aes-gcm":
+            raise ValueError("double-submit needs cookie.format aes-gcm, which has the CSRF cookie")
+        return csrf
+
+    @field_validator("routes")
+    @classmethod
+    def _routes_apart(cls, routes: list[RouteConfig]) -> list[RouteConfig]:
+        for one, other in combinations([route.path for route in routes], 2):
+            if one == other:
+                raise ValueError(f"{one} stands twice")
+            if one.casefold() == other.casefold():
+                raise ValueError(
+                    f"{one} and {other} differ in capitals only, and every request for either would be refused"
+                )
+        return routes
+
+    @field_validator("routes")
+    @classmethod
+    def _routes_fit(cls, routes: list[RouteConfig], info: ValidationInfo) -> list[RouteConfig]:
+        upstream = info.data.get("upstream")
+        for route in routes:
+            way = route.upstream or (upstream.way if upstream else None)
+            if way == "opaque" and (route.scope or route.audience):
+                raise ValueError(
+                    f"{route.path}: neither scope nor audience can be required, for the way opaque looks into no token"
+                )
+            try:
+                cls._csrf_fits(route.csrf, info)
+            except ValueError as error:
+                raise ValueError(f"{route.path}: {error}") from None
+        return routes
 
     @field_validator("redirect_uri", "post_logout_redirect_uri")
     @classmethod
@@ -170,6 +157,11 @@ class AppConfig(Section):
         return path
 
     @property
+    def csrf_mode(self) -> Csrf:
+        """The app's own mode, or the one its cookie format came with."""
+        return self.csrf or ("double-submit" if self.cookie.format == "aes-gcm" else "header")
+
+    @property
     def origins(self) -> frozenset[str]:
         """The trusted web origins."""
         return frozenset({origin_of(self.spa_url), *self.trusted_origins})
@@ -177,4 +169,9 @@ class AppConfig(Section):
 
 def cookie_names(name: str, app: AppConfig) -> CookieNames:
     """The cookie names both programs agree on."""
-    return CookieNames(name, shared=app.parent_domain is not None)
+    return CookieNames(app.cookie.prefix or name, shared=app.parent_domain is not None)
+
+
+def v1_cookie_names(name: str, app: AppConfig) -> V1CookieNames:
+    """The same for the format aes-gcm."""
+    return V1CookieNames(app.cookie.prefix or name)

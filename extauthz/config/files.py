@@ -11,10 +11,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from extauthz.cookies.hpke import PrivateKey, PublicKey
-from extauthz.cookies.keys import read_private_key, read_public_key, read_session_key
+from extauthz.cookies.keys import read_encryption_key, read_private_key, read_public_key, read_session_key
 
 
 class Program(StrEnum):
@@ -39,7 +39,7 @@ class Secret:
     _text: str = field(repr=False)
 
     def __bool__(self) -> bool:
-        return bool(self._text)
+        return bool(self._text.strip())
 
     def reveal(self) -> str:
         """The secret itself."""
@@ -55,10 +55,13 @@ def loading(info: ValidationInfo) -> Loading:
 
 def read_secret(text: bytes) -> Secret:
     """A secret file's text without the newline editors leave at its end."""
-    secret = text.decode().strip("\r\n")
-    if not secret.strip():
-        raise ValueError("the file is empty")
-    return Secret(secret)
+    try:
+        secret = Secret(text.decode().strip("\r\n"))
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    if not secret:
+        raise ValueError("empty")
+    return secret
 
 
 def _file(
@@ -68,43 +71,89 @@ def _file(
     optional: bool = False,
 ) -> BeforeValidator:
     def read(value: object, info: ValidationInfo) -> object:
-        if isinstance(value, Secret) or (value is None and optional):
-            return value  # given by the environment, or absent
+        if value is None and optional:
+            return None
+        if isinstance(value, Secret):
+            octets = _octets(value)
+            return value if parse is read_secret else _parsed("the environment", octets, parse)
         if not isinstance(value, str) or not value:
             raise ValueError("a file name is needed")
         if loading(info).program not in readers or unless(info):
             return None
-        return parse(contents(loading(info).folder / value))
+        return _parsed(value, contents(loading(info).folder, value), parse)
 
     return BeforeValidator(read)
 
 
-def proxy_has_own_client(info: ValidationInfo) -> bool:
-    """Whether the proxy introspects as a client of its own and so has no business with the app's secret."""
-    upstream = info.data.get("upstream")
-    return loading(info).program is Program.EXTAUTHZ and getattr(upstream, "client_id", None) is not None
-
-
-def contents(path: Path) -> bytes:
-    """A file's bytes, or a ValueError that says in one line what is wrong with it."""
+def _octets(secret: Secret) -> bytes:
+    """The bytes of a secret given by the environment."""
     try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise ValueError(f"no such file: {path}") from error
+        return secret.reveal().encode()
+    except UnicodeEncodeError:  # a variable may hold any bytes (PEP 383)
+        raise ValueError("not UTF-8 (in the environment)") from None
+
+
+def _parsed(source: str, octets: bytes, parse: Callable[[bytes], object]) -> object:
+    try:
+        return parse(octets)
+    except ValueError as error:
+        raise ValueError(f"{error} (in {source})") from error
+
+
+def proxy_needs_no_app_client(info: ValidationInfo) -> bool:
+    """Whether the proxy has no business with the app's secret: it has a client of its own, or does not introspect."""
+    if loading(info).program is not Program.EXTAUTHZ or "upstream" not in info.data:
+        return False
+    ways = {info.data["upstream"].way, *(route.upstream for route in info.data.get("routes", []))}
+    return info.data["upstream"].client_id is not None or "phantom" not in ways
+
+
+def contents(folder: Path, name: str) -> bytes:
+    """A file's bytes, or a ValueError that says in one line what is wrong with it.
+
+    A name that leads nowhere is not repeated: it may be the key or the secret itself, in the wrong place.
+    """
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise ValueError(f"no such file: relative names start at {folder}") from None
     except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+        raise ValueError(f"cannot read the file: {error.strerror}") from None
+    except ValueError:  # a NUL in it
+        raise ValueError("a file name is needed") from None
 
 
 def _certificates(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str):
         return value
-    path = loading(info).folder / value
-    contents(path)
+    folder = loading(info).folder
+    contents(folder, value)
+    require_certificates(folder / value)
+    return str(folder / value)
+
+
+def require_certificates(path: Path) -> None:
+    """Raise ValueError unless the file has certificates to verify others by."""
     try:
         ssl.create_default_context(cafile=path)
     except ssl.SSLError as error:
         raise ValueError("no readable PEM certificate in it") from error
-    return str(path)
+
+
+def _pem(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a file name is needed")
+    folder = loading(info).folder
+    if loading(info).program is Program.EXTAUTHZ:
+        contents(folder, value)
+    return str(folder / value)
+
+
+def _not_empty(secret: Secret | None) -> Secret | None:
+    # A variable that is set and empty must not stand for a door that was meant to be locked.
+    if secret is not None and not secret:
+        raise ValueError("is empty")
+    return secret
 
 
 FILE = WithJsonSchema({"type": "string", "description": "a file name, relative to the configuration file"})
@@ -112,13 +161,19 @@ FILES = WithJsonSchema({"type": "array", "items": {"type": "string"}})
 
 AppSecretFile = Annotated[
     Secret | None,
-    _file(read_secret, Program.EXTAUTHZ, Program.AGENT, unless=proxy_has_own_client, optional=True),
+    _file(read_secret, Program.EXTAUTHZ, Program.AGENT, unless=proxy_needs_no_app_client, optional=True),
     FILE,
 ]
-ProxySecretFile = Annotated[Secret | None, _file(read_secret, Program.EXTAUTHZ, optional=True), FILE]
+OptionalSecretFile = Annotated[
+    Secret | None, _file(read_secret, Program.EXTAUTHZ, optional=True), AfterValidator(_not_empty), FILE
+]
 PublicKeyFile = Annotated[PublicKey | None, _file(read_public_key, Program.AGENT, optional=True), FILE]
 PrivateKeyFile = Annotated[PrivateKey | None, _file(read_private_key, Program.EXTAUTHZ)]
+EncryptionKeyFile = Annotated[
+    bytes | None, _file(read_encryption_key, Program.EXTAUTHZ, optional=True), Field(repr=False), FILE
+]
 SessionKeyFile = Annotated[bytes | None, _file(read_session_key, Program.AGENT)]
 PrivateKeyFiles = Annotated[list[PrivateKeyFile], Field(repr=False), FILES]
 SessionKeyFiles = Annotated[list[SessionKeyFile], Field(repr=False), FILES]
 CaFile = Annotated[str | None, BeforeValidator(_certificates), FILE]
+PemFile = Annotated[str, BeforeValidator(_pem), FILE]

@@ -26,6 +26,15 @@ def require_free(address: str) -> None:
         raise ListenError(f"cannot listen on {address}: {_why(error)}") from error
 
 
+def listen(address: str) -> socket.socket:
+    """A listening socket for HOST:PORT or unix:/PATH. Raises ListenError."""
+    require_free(address)
+    try:
+        return listen_unix(address) if address.startswith(PREFIX) else listen_tcp(address)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {address}: {_why(error)}") from error
+
+
 def listen_tcp(address: str) -> socket.socket:
     """A listening socket for HOST:PORT. Raises OSError."""
     host, _, port = address.rpartition(":")

@@ -1,6 +1,7 @@
 """Reading the configuration: YAML, then the environment over it, then one validation that tells every problem."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from extauthz.config.model import Config
 
 # TOKEN_HANDLER__APPS__SHOP__CLIENT_ID=... sets apps.shop.client_id.
 PREFIX = "TOKEN_HANDLER__"
-SECRET = "client_secret"  # noqa: S105  # the name of a key
+# Settings whose file ends in _file, and whose value may come from the environment instead.
+SECRETS = frozenset({"client_secret", "encryption_key", "previous_encryption_key", "shared_secret"})
 
 
 class ConfigError(Exception):
@@ -27,10 +29,10 @@ def load(path: Path, program: Program, environ: Mapping[str, str]) -> Config:
     """The configuration of `program`, its files read. Raises ConfigError with every problem at once."""
     document = _read_yaml(path)
     try:
-        problems = [*_overlay(document, environ)]
+        problems, told = _prepared(document, environ)
         config = Config.model_validate(document, context=Loading(program, path.parent))
     except ValidationError as error:
-        raise ConfigError([*problems, *_lines(error)]) from None
+        raise ConfigError([*problems, *_lines(error, told)]) from None
     except RecursionError:
         raise ConfigError([f"{path}: refers to itself, or is nested too deeply"]) from None
     if problems:
@@ -51,7 +53,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
-        what = getattr(error, "problem", None) if isinstance(error, yaml.MarkedYAMLError) else None
+        # What YAML quotes at length is the file's text, and may be a secret.
+        what = re.sub(r"'[^'<]{4,}.*", "...", error.problem or "") if isinstance(error, yaml.MarkedYAMLError) else ""
         raise ConfigError([f"{path}: not YAML{where}" + (f": {what}" if what else "")]) from error
     if not isinstance(document, dict):
         raise ConfigError([f"{path}: holds no settings"])
@@ -71,9 +74,18 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _prepared(document: dict[str, Any], environ: Mapping[str, str]) -> tuple[list[str], set[str]]:
+    """Make `document` ready for validation: what is wrong so far, and the keys of which no more is to be said."""
+    secrets = [*_written_secrets(document, ())]
+    problems = [f"{key}: a secret does not belong in this file; use {last}_file" for key, last in secrets]
+    problems += _overlay(document, environ)
+    gaps = [*_gaps(document, ())]
+    problems += [f"{key}: has no value; give it one, or leave it out" for key in gaps]
+    return problems, {*gaps, *(f"{key}_file" for key, _ in secrets)}
+
+
 def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
-    """Put the environment's settings into `document`; yield what is wrong with either."""
-    yield from _written_secrets(document, ())
+    """Put the environment's settings into `document`; yield what is wrong with them."""
     for variable in sorted(environ):
         if variable.startswith(PREFIX):
             *groups, key = variable.removeprefix(PREFIX).lower().split("__")
@@ -93,26 +105,37 @@ def _set(document: dict[str, Any], groups: list[str], key: str, text: str) -> No
         target = target.setdefault(existing, {})
         if not isinstance(target, dict):
             raise TypeError
-    if key == SECRET:
-        target[f"{SECRET}_file"] = Secret(text)
+    if key in SECRETS:
+        target[f"{key}_file"] = Secret(text)
     else:
         target[key] = yaml.safe_load(text) if text[:1] in ("[", "{") else text
 
 
-def _written_secrets(settings: object, where: tuple[object, ...]) -> Iterator[str]:
+def _written_secrets(settings: object, where: tuple[object, ...]) -> Iterator[tuple[str, str]]:
+    """Take secrets out of the settings; the whole key of each, and its last part."""
     if isinstance(settings, dict):
         for key, value in list(settings.items()):
-            if key == SECRET:
+            if key in SECRETS:
                 del settings[key]
-                yield f"{_key((*where, key))}: a secret does not belong in this file; use {SECRET}_file"
+                yield _key((*where, key)), key
             else:
                 yield from _written_secrets(value, (*where, key))
 
 
-def _lines(error: ValidationError) -> Iterator[str]:
+def _gaps(settings: object, where: tuple[object, ...]) -> Iterator[str]:
+    """Keys with nothing behind them; taken for absent, they would switch off what they were meant to switch on."""
+    if isinstance(settings, dict | list):
+        for key, value in settings.items() if isinstance(settings, dict) else enumerate(settings):
+            if value is None and isinstance(settings, dict):
+                yield _key((*where, key))
+            yield from _gaps(value, (*where, key))
+
+
+def _lines(error: ValidationError, told: Collection[str]) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        message = problem["msg"].removeprefix("Value error, ")
-        yield f"{_key(problem['loc'])}: {_WORDS.get(problem['type'], message)}"
+        key, message = _key(problem["loc"]), problem["msg"].removeprefix("Value error, ")
+        if key not in told:
+            yield f"{key}: {_WORDS.get(problem['type'], message)}"
 
 
 def _key(path: tuple[object, ...]) -> str:
@@ -129,7 +152,12 @@ _WORDS = {
     "too_short": "at least one is needed",
     "dict_type": "a group of settings is needed",
     "model_type": "a group of settings is needed",
+    "string_too_short": "a text is needed",
     "bool_parsing": "true or false is needed",
+    "bool_type": "true or false is needed",
     "int_parsing": "a whole number is needed",
+    "int_from_float": "a whole number is needed",
+    "int_type": "a whole number is needed",
     "float_parsing": "a number is needed",
+    "float_type": "a number is needed",
 }

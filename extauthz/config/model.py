@@ -1,16 +1,16 @@
 """The whole file: the settings of both programs, and the apps."""
 
-from itertools import pairwise
+import ssl
+from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from extauthz.config.app import AppConfig
+from extauthz.config.files import OptionalSecretFile, PemFile, Program, loading, require_certificates
 from extauthz.config.section import Section
-from extauthz.config.values import (
-    AppName,
-    Listener,
-)
+from extauthz.config.values import AppName, HeaderPrefix, Listener
 
 
 class CacheConfig(Section):
@@ -20,10 +20,62 @@ class CacheConfig(Section):
     max_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
 
 
+class TlsConfig(Section):
+    """A certificate for listeners, and whose clients may connect."""
+
+    certificate_file: PemFile
+    key_file: PemFile
+    client_ca_file: Annotated[
+        PemFile | None, Field(description="only clients with a certificate of this CA may connect (mutual TLS)")
+    ] = None
+
+    @field_validator("certificate_file", "client_ca_file")
+    @classmethod
+    def _certificates(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is not None and loading(info).program is Program.EXTAUTHZ:
+            require_certificates(Path(path))
+        return path
+
+    @field_validator("key_file")
+    @classmethod
+    def _belongs(cls, path: str, info: ValidationInfo) -> str:
+        certificate = info.data.get("certificate_file")
+        if certificate is not None and loading(info).program is Program.EXTAUTHZ:
+            try:
+                # An empty password, so that nobody is asked for one.
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, path, password=lambda: b"")
+            except (ssl.SSLError, ValueError) as error:
+                raise ValueError("not the private key of certificate_file, in PEM without a password") from error
+        return path
+
+
+class HttpConfig(Section):
+    """The doors for gateways that ask over HTTP; each has a path of its own on these listeners."""
+
+    listen: list[Listener] = []
+    tls: TlsConfig | None = None
+    shared_secret_file: OptionalSecretFile = None
+    timeout_seconds: Annotated[
+        float, Field(gt=0, le=60, description="the longest a gateway waits for an answer; keep it below the gateway's")
+    ] = 2.0
+    resolver_prefix: Annotated[
+        HeaderPrefix, Field(description="what the names of the resolver's headers start with")
+    ] = "x-authgear-"
+
+
+class OperationsConfig(Section):
+    """Health and metrics over HTTP, for those who look after the proxy."""
+
+    listen: list[Listener] = []
+
+
 class ProxyConfig(Section):
     """The OAuth Proxy, `extauthz serve`."""
 
     listen: Annotated[list[Listener], Field(min_length=1)] = ["127.0.0.1:9191"]
+    tls: TlsConfig | None = None
+    http: HttpConfig = HttpConfig()
+    operations: OperationsConfig = OperationsConfig()
     reflection: Annotated[bool, Field(description="gRPC reflection, so that grpcurl needs no .proto files")] = False
     drain_seconds: Annotated[
         float,
@@ -62,4 +114,13 @@ class Config(Section):
         for path, following in pairwise(paths):
             if following.startswith(path):
                 raise ValueError(f"two apps share the agent_path {path[:-1]}, or one's lies below the other's")
+        return apps
+
+    @field_validator("apps")
+    @classmethod
+    def _keys_apart(cls, apps: dict[str, AppConfig]) -> dict[str, AppConfig]:
+        # Cookies of format aes-gcm name no app: under one key, a session of one would be a session of the other.
+        for (one, first), (other, second) in combinations(apps.items(), 2):
+            if set(first.cookie.encryption_keys) & set(second.cookie.encryption_keys):
+                raise ValueError(f"{one} and {other} share an encryption key; each needs one of its own")
         return apps

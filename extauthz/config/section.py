@@ -21,13 +21,13 @@ class Section(BaseModel):
     )
 
 
-def needed(value: V, info: ValidationInfo, program: Program) -> V:
+def needed(value: V, info: ValidationInfo, program: Program, why: str = "") -> V:
     """`value`, or a ValueError when `program` is the one being configured and it is missing."""
-    return given(value) if loading(info).program is program else value
+    return given(value, why) if loading(info).program is program else value
 
 
-def given(value: V) -> V:
+def given(value: V, why: str = "") -> V:
     """`value`, or a ValueError when it is missing."""
     if not value:
-        raise ValueError("is needed")
+        raise ValueError(f"is needed {why}".rstrip())
     return value

@@ -9,7 +9,32 @@ from pydantic import AfterValidator
 APP_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+", re.ASCII)  # RFC 6749 section 3.3
 PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)  # RFC 9110 section 5.6.2
+HEADER = re.compile(r"[a-z0-9]+(-[a-z0-9]+){0,5}", re.ASCII)
 LOOPBACK = re.compile(r"(.+\.)?localhost|127\.\d+\.\d+\.\d+|::1")
+
+# Headers that steer the connection, or that we set or read ourselves.
+TAKEN = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "forwarded",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "origin",
+        "te",
+        "token-handler-version",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+    }
+)
 
 
 def split(url: str) -> SplitResult:
@@ -62,6 +87,45 @@ def _path(path: str) -> str:
     return path
 
 
+def _route_path(path: str) -> str:
+    # A segment some server would read differently could never be matched with certainty.
+    if path != "/" and (not PATH.fullmatch(path) or any(segment.endswith(".") for segment in path.split("/"))):
+        raise ValueError(
+            "a path like /api/public is needed: letters, digits and ._~- between slashes, none at the end, "
+            "and no segment that ends with a dot"
+        )
+    return path
+
+
+def _cookie_prefix(prefix: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", prefix) is None:
+        raise ValueError("1 to 64 of A-Z, a-z, 0-9, dot, hyphen and underscore are needed")
+    return prefix
+
+
+def _cors_token(name: str) -> str:
+    if not TOKEN.fullmatch(name):
+        raise ValueError("a name without blanks or commas is needed")
+    if name == "*":
+        # https://fetch.spec.whatwg.org/#http-new-header-syntax: a wildcard only without credentials
+        raise ValueError("with cookies, browsers take * for a name; list what is meant")
+    return name
+
+
+def _identity_header(name: str) -> str:
+    if not HEADER.fullmatch(name):
+        raise ValueError("a header's name in lower case, with at most five hyphens, is needed")
+    if name in TAKEN or name.startswith(("x-envoy-", "x-forwarded-", "proxy-", "sec-", "access-control-")):
+        raise ValueError("this header has a meaning of its own; choose one of yours, such as x-user-id")
+    return name
+
+
+def _header_prefix(prefix: str) -> str:
+    if not prefix.endswith("-") or not HEADER.fullmatch(prefix[:-1]):
+        raise ValueError("the beginning of header names, in lower case and with a hyphen at its end, is needed")
+    return prefix
+
+
 def _listener(address: str) -> str:
     if re.fullmatch(r"unix:/.+|(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}", address) is None:
         raise ValueError("a listener is HOST:PORT or unix:/PATH")
@@ -74,6 +138,13 @@ def _scope(scope: str) -> str:
     if not scope or not all(SCOPE_TOKEN.fullmatch(token) for token in scope.split(" ")):
         raise ValueError("scope tokens separated by single blanks are needed")
     return scope
+
+
+def _route_scope(scope: str) -> str:
+    try:
+        return scope and _scope(scope)
+    except ValueError as error:
+        raise ValueError(f"{error}, or '' for none") from None
 
 
 def _scope_token(token: str) -> str:
@@ -94,5 +165,11 @@ AppName = Annotated[str, AfterValidator(_app_name)]
 UrlPath = Annotated[str, AfterValidator(_path)]
 Listener = Annotated[str, AfterValidator(_listener)]
 Scope = Annotated[str, AfterValidator(_scope)]
+RouteScope = Annotated[str, AfterValidator(_route_scope)]
 ScopeToken = Annotated[str, AfterValidator(_scope_token)]
 Host = Annotated[str, AfterValidator(_host)]
+RoutePath = Annotated[str, AfterValidator(_route_path)]
+CookiePrefix = Annotated[str, AfterValidator(_cookie_prefix)]
+CorsToken = Annotated[str, AfterValidator(_cors_token)]
+IdentityHeader = Annotated[str, AfterValidator(_identity_header)]
+HeaderPrefix = Annotated[str, AfterValidator(_header_prefix)]

@@ -47,6 +47,14 @@ def unpack(value: str, version: int, *, min_body: int) -> tuple[bytes, bytes]:
 
     `min_body` is the length in bytes of the shortest body the cipher can produce.
     """
+    raw = decode(value)
+    if len(raw) < HEAD_BYTES + min_body or raw[0] != version:
+        raise InvalidCookie(Defect.MALFORMED)
+    return raw[1:HEAD_BYTES], raw[HEAD_BYTES:]
+
+
+def decode(value: str) -> bytes:
+    """The bytes of unpadded base64url in its one spelling. Raises InvalidCookie."""
     if len(value) > MAX_CHARACTERS:
         raise InvalidCookie(Defect.MALFORMED)
     try:
@@ -54,7 +62,6 @@ def unpack(value: str, version: int, *, min_body: int) -> tuple[bytes, bytes]:
     except (ValueError, binascii.Error) as error:
         raise InvalidCookie(Defect.MALFORMED) from error
     # Python's decoder skips foreign characters and ignores surplus bits; one value has one spelling here.
-    canonical = base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == value
-    if not canonical or len(raw) < HEAD_BYTES + min_body or raw[0] != version:
+    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != value:
         raise InvalidCookie(Defect.MALFORMED)
-    return raw[1:HEAD_BYTES], raw[HEAD_BYTES:]
+    return raw

@@ -6,6 +6,7 @@ tabs (and nothing else: str.strip() would also trim U+2000 and so accept a forge
 first "=", leave values as they are. https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ OWS = " \t"
 # More than any browser in its right mind sends; reading a header takes time in proportion to both.
 MAX_CHARACTERS = 16 * 1024
 MAX_PAIRS = 200
+# Bytes that were not UTF-8 arrive as lone surrogates (PEP 383).
+_UNWRITABLE = re.compile(r"[\r\n\0\ud800-\udfff]")
 
 
 class AmbiguousCookie(Exception):
@@ -36,6 +39,12 @@ class CookieHeader:
         pairs = sum(1 + line.count(";") + (line.count(",") if self.comma_joined else 0) for line in self.lines)
         return pairs > MAX_PAIRS or sum(map(len, self.lines)) > MAX_CHARACTERS
 
+    def mentions(self, name: str) -> bool:
+        """Whether cookie `name` is there, or may be, with whatever value."""
+        if not any(name in line for line in self.lines):
+            return False
+        return any(own == name for own, _ in self._pairs()) or self._hides(name.__eq__)
+
     def find(self, name: str) -> str | None:
         """The value of cookie `name`, None when absent, AmbiguousCookie when it cannot be told."""
         if not any(name in line for line in self.lines):
@@ -48,13 +57,13 @@ class CookieHeader:
     def without(self, is_ours: Callable[[str], bool]) -> str | None:
         """The header to send upstream: every foreign pair byte for byte, or None when nothing is left.
 
-        A pair that is not UTF-8 cannot be written into Envoy's answer (a protobuf string), so it is dropped when
-        the header has to be rewritten.
+        A pair that cannot be written is dropped: not UTF-8, for Envoy's answer is a protobuf string, or with what no
+        header may hold, for it would end the header before its time (RFC 9110 section 5.5).
         """
         kept = (part for line in self.lines for part in line.split(";") if not is_ours(_name(part)))
         if self.comma_joined:
             kept = (_without_seams(part, is_ours) for part in kept)
-        return "; ".join(part.strip(OWS) for part in kept if part.strip(OWS) and _is_utf8(part)) or None
+        return "; ".join(part.strip(OWS) for part in kept if part.strip(OWS) and _is_writable(part)) or None
 
     def _pairs(self) -> Iterator[tuple[str, str]]:
         for line in self.lines:
@@ -80,6 +89,5 @@ def _without_seams(part: str, is_ours: Callable[[str], bool]) -> str:
     return ",".join([first, *(piece for piece in rest if not is_ours(_name(piece)))])
 
 
-def _is_utf8(part: str) -> bool:
-    """Bytes that were not UTF-8 arrive as lone surrogates (PEP 383)."""
-    return part.isascii() or not any("\ud800" <= character <= "\udfff" for character in part)
+def _is_writable(part: str) -> bool:
+    return _UNWRITABLE.search(part) is None

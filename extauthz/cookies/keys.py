@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+import hashlib
 import os
+import re
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
@@ -19,6 +21,13 @@ from extauthz.cookies.aes_gcm import KEY_BYTES
 from extauthz.cookies.hpke import PrivateKey, PublicKey
 
 NEEDED = "an X25519 or P-256 key is needed"
+# SHA-256 of keys that stand in the published examples and defaults of other token handlers.
+PUBLISHED = frozenset(
+    {
+        "21d50f1319d2d0c293c04ced3d7dd7f10ab058e81301498c7d876aebef386c88",
+        "3c65ab93e48174439b1b0b79a1194fb4e928c14f93b928f9689d566a06a4ae51",
+    }
+)
 
 
 class UnusableKey(ValueError):
@@ -66,6 +75,19 @@ def read_session_key(text: bytes) -> bytes:
         raise UnusableKey("not base64; 32 random bytes in base64 are needed") from error
     if len(key) != KEY_BYTES:
         raise UnusableKey(f"{len(key)} bytes; 32 random bytes in base64 are needed")
+    return key
+
+
+def read_encryption_key(text: bytes) -> bytes:
+    """The key agent and proxy share in the v1 format: 64 hexadecimal digits."""
+    digits = text.strip()
+    if not re.fullmatch(rb"[0-9A-Fa-f]*", digits):
+        raise UnusableKey("not hexadecimal; 64 digits are needed: openssl rand -hex 32")
+    if len(digits) != 2 * KEY_BYTES:
+        raise UnusableKey(f"{len(digits)} digits; 64 are needed: openssl rand -hex 32")
+    key = bytes.fromhex(digits.decode())
+    if hashlib.sha256(key).hexdigest() in PUBLISHED or len(set(key)) == 1:
+        raise UnusableKey("everybody knows this key from examples; make one of your own: openssl rand -hex 32")
     return key
 
 

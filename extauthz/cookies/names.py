@@ -9,31 +9,63 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CookieNames:
-    """Names for `app`; `shared` when the cookies are set with a Domain."""
+    """Names for `prefix`; `shared` when the cookies are set with a Domain."""
 
-    app: str
+    prefix: str
     shared: bool = False
 
     @property
     def access_token(self) -> str:
         """Set by the agent, read by the proxy."""
-        return f"{'__Secure-' if self.shared else '__Host-Http-'}{self.app}-at"
+        return f"{'__Secure-' if self.shared else '__Host-Http-'}{self.prefix}-at"
 
     @property
     def refresh_token(self) -> str:
         """The agent's own."""
-        return f"__Secure-{self.app}-rt"
+        return f"__Secure-{self.prefix}-rt"
 
     @property
     def id_token(self) -> str:
         """The agent's own: the ID token's claims, and when the access token runs out."""
-        return f"__Secure-{self.app}-id"
+        return f"__Secure-{self.prefix}-id"
 
     @property
     def login_prefix(self) -> str:
         """What the name of every login cookie starts with."""
-        return f"__Secure-{self.app}-login-"
+        return f"__Secure-{self.prefix}-login-"
 
     def login(self, flow: str) -> str:
         """One login under way; several tabs may log in at once."""
         return self.login_prefix + flow
+
+    @property
+    def lasting(self) -> frozenset[str]:
+        """All but those of logins under way."""
+        return frozenset({self.access_token, self.refresh_token, self.id_token})
+
+
+@dataclass(frozen=True, slots=True)
+class V1CookieNames:
+    """Names of the earlier, open-source token handlers: bare words, and a header beside them."""
+
+    prefix: str
+
+    @property
+    def access_token(self) -> str:
+        """Set by the agent, read by the proxy."""
+        return f"{self.prefix}-at"
+
+    @property
+    def csrf(self) -> str:
+        """Set by the agent; the proxy compares what it holds with the header."""
+        return f"{self.prefix}-csrf"
+
+    @property
+    def csrf_header(self) -> str:
+        """In lower case, as doors hand it over."""
+        return f"x-{self.prefix}-csrf".lower()
+
+    @property
+    def lasting(self) -> frozenset[str]:
+        """All of them; `-auth` holds the refresh token."""
+        return frozenset({self.access_token, self.csrf, *(f"{self.prefix}-{word}" for word in ("auth", "id", "login"))})

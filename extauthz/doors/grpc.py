@@ -5,23 +5,23 @@ that cannot be parsed, or a fault of our own, gets a refusal as its answer.
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 import grpc.aio
 from grpc_reflection.v1alpha import reflection
 
-from extauthz.authorizer import Authorizer, Pending
-from extauthz.config.listening import ListenError, require_free
-from extauthz.decision import Allow, Decision, Request, refuse
+from extauthz.config import TlsConfig
+from extauthz.config.listening import PREFIX, ListenError, require_free
+from extauthz.decision import refuse
 from extauthz.doors import health, messages
+from extauthz.doors.desk import Desk
 from extauthz.reason import Reason
 from extauthz.telemetry import Log
 
 SERVICE = "envoy.service.auth.v3.Authorization"
-# Answering 503 takes a moment too; Envoy must hear it before its own deadline.
-MARGIN_SECONDS = 0.03
+NAME = "grpc"
 # Requests in progress get this long after the last new one was accepted.
 GRACE_SECONDS = 5.0
 OUR_FAULT = messages.write(refuse(Reason.INTERNAL_ERROR, messages.NOTHING))
@@ -30,8 +30,8 @@ OUR_FAULT = messages.write(refuse(Reason.INTERNAL_ERROR, messages.NOTHING))
 class GrpcDoor:
     """One server for all listeners."""
 
-    def __init__(self, authorizer: Authorizer, log: Log, *, reflection: bool) -> None:
-        self._authorizer, self._log = authorizer, log
+    def __init__(self, desk: Desk, log: Log, *, reflection: bool, tls: TlsConfig | None = None) -> None:
+        self._desk, self._log, self._tls = desk, log, tls
         self._health = health.Health([SERVICE])
         # so_reuseport off: a second proxy on the same port is a mistake to be told about, not to be shared with.
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
@@ -40,11 +40,17 @@ class GrpcDoor:
             _add_reflection(self._server)
 
     async def start(self, listeners: Sequence[str]) -> None:
-        """Listen on every address, HOST:PORT or unix:/PATH, or raise ListenError and listen on none."""
+        """Listen on every address, HOST:PORT or unix:/PATH, or raise ListenError and listen on none.
+
+        TLS is for the network; who may open a unix socket, its permissions say.
+        """
         for address in listeners:
             require_free(address)
             try:
-                self._server.add_insecure_port(address)
+                if self._tls is None or address.startswith(PREFIX):
+                    self._server.add_insecure_port(address)
+                else:
+                    self._server.add_secure_port(address, _credentials(self._tls))
             except RuntimeError as error:
                 raise ListenError(f"cannot listen on {address}") from error
         await self._server.start()
@@ -69,31 +75,14 @@ class GrpcDoor:
             return OUR_FAULT
 
     async def _answer(self, message: bytes, remaining: float | None) -> bytes:
-        started = time.perf_counter()
-        request = messages.read(message)
-        decision = self._authorizer.decide(request)
-        cached = not isinstance(decision, Pending)
-        if isinstance(decision, Pending):
-            decision = await self._authorizer.complete(decision, _budget(remaining))
-        self._report(request, decision, time.perf_counter() - started, cached)
+        decision = await self._desk.decide(messages.read(message), NAME, remaining)
         return messages.write(decision)
 
-    def _report(self, request: Request, decision: Decision, seconds: float, cached: bool) -> None:
-        word, status = ("allow", 200) if isinstance(decision, Allow) else (decision.reason, decision.status)
-        self._log.decided(
-            request,
-            app=decision.app,
-            decision=word,
-            status=status,
-            seconds=seconds,
-            cached=cached,
-            request_id=request.headers.get("x-request-id", ""),
-        )
 
-
-def _budget(remaining: float | None) -> float | None:
-    """Seconds we may wait for the authorization server: what Envoy will wait for us, less a margin."""
-    return None if remaining is None else max(remaining - MARGIN_SECONDS, 0.0)
+def _credentials(tls: TlsConfig) -> grpc.ServerCredentials:
+    pair = (Path(tls.key_file).read_bytes(), Path(tls.certificate_file).read_bytes())
+    ca = Path(tls.client_ca_file).read_bytes() if tls.client_ca_file is not None else None
+    return grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)
 
 
 def _add_reflection(server: grpc.aio.Server) -> None:

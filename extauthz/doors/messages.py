@@ -8,6 +8,7 @@ a status of zero lets the request through, whatever else is set, so every refusa
 """
 
 from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import BoolValue
@@ -23,11 +24,13 @@ from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import (
 from extauthz._pb.envoy.type.v3.http_status_pb2 import HttpStatus
 from extauthz._pb.google.rpc.status_pb2 import Status
 from extauthz.cookies.header import CookieHeader
-from extauthz.decision import Allow, Decision, Deny, Request
+from extauthz.decision import Allow, Decision, Deny, Headers, Preflight
+from extauthz.request import Request
 
 # The gRPC code beside each HTTP status; Envoy only asks whether it is zero. https://grpc.io/docs/guides/status-codes
 GRPC_CODES = {400: 3, 401: 16, 403: 7, 500: 13, 503: 14}
 INTERNAL = 13
+PREFLIGHT_CODE = 7
 
 NOTHING = Request(method="", path="", host="", headers={})
 
@@ -52,13 +55,21 @@ def read(message: bytes) -> Request:
 
 def write(decision: Decision) -> bytes:
     """The answer to Envoy."""
-    if isinstance(decision, Allow):
-        return _allowed(decision).SerializeToString()
-    return _denied(decision).SerializeToString()
+    match decision:
+        case Allow():
+            response = _allowed(decision)
+        case Deny():
+            response = _denied(decision)
+        case Preflight():
+            # A status that is not zero answers the client in the API's place, and 204 is no refusal.
+            response = _instead(PREFLIGHT_CODE, "preflight", 204, decision.headers, "")
+        case _:
+            assert_never(decision)
+    return response.SerializeToString()
 
 
 def _from_headers(http: AttributeContext.HttpRequest) -> tuple[Mapping[str, str], CookieHeader]:
-    headers = {name.lower(): value for name, value in http.headers.items()}
+    headers = {_lower(name): value for name, value in http.headers.items()}
     cookie = headers.pop("cookie", None)
     return headers, CookieHeader(() if cookie is None else (cookie,), comma_joined=True)
 
@@ -67,7 +78,7 @@ def _from_header_map(http: AttributeContext.HttpRequest) -> tuple[Mapping[str, s
     headers: dict[str, str] = {}
     cookies: list[str] = []
     for entry in http.header_map.headers:
-        name = entry.key.lower()
+        name = _lower(entry.key)
         # Bytes that are not UTF-8 become lone surrogates: they equal nothing we compare with, and are never sent on.
         value = entry.raw_value.decode("utf-8", "surrogateescape") or entry.value
         if name == "cookie":
@@ -77,33 +88,52 @@ def _from_header_map(http: AttributeContext.HttpRequest) -> tuple[Mapping[str, s
     return headers, CookieHeader(tuple(cookies))
 
 
+def _lower(name: str) -> str:
+    # Of letters that are not ASCII some have an ASCII one for their lower case; no header name has any.
+    return name.lower() if name.isascii() else name
+
+
 def _allowed(decision: Allow) -> CheckResponse:
-    return CheckResponse(
+    response = CheckResponse(
         status=Status(code=0),
-        ok_response=OkHttpResponse(headers=_options(decision.set_headers), headers_to_remove=decision.remove_headers),
+        ok_response=OkHttpResponse(
+            headers=_options(decision.set_headers),
+            headers_to_remove=decision.remove_headers,
+            # The API may vary its answer by other things as well; everything else there is ours alone.
+            response_headers_to_add=[_option(n, v, append=n == "vary") for n, v in decision.response_headers],
+        ),
     )
+    if decision.waived is not None:
+        response.dynamic_metadata.update({"reason": f"{decision.passage}: {decision.waived}"})
+    return response
 
 
 def _denied(decision: Deny) -> CheckResponse:
+    code = GRPC_CODES.get(decision.status, INTERNAL)
+    return _instead(code, decision.reason, decision.status, decision.headers, decision.body)
+
+
+def _instead(code: int, reason: str, status: int, headers: Headers, body: str) -> CheckResponse:
+    """An answer to the client in the API's place."""
     response = CheckResponse(
-        status=Status(code=GRPC_CODES.get(decision.status, INTERNAL), message=decision.reason),
+        status=Status(code=code, message=reason),
         denied_response=DeniedHttpResponse(
-            status=HttpStatus(code=decision.status),  # type: ignore[arg-type]  # an open enum
-            headers=_options(decision.headers),
-            body=decision.body,
+            status=HttpStatus(code=status),  # type: ignore[arg-type]  # an open enum
+            headers=_options(headers),
+            body=body,
         ),
     )
     # For Envoy's access log: %DYNAMIC_METADATA(envoy.filters.http.ext_authz:reason)%
-    response.dynamic_metadata.update({"reason": decision.reason.value})
+    response.dynamic_metadata.update({"reason": reason})
     return response
 
 
 def _options(headers: Iterable[tuple[str, str]]) -> list[HeaderValueOption]:
-    return [
-        HeaderValueOption(
-            header=HeaderValue(key=name, value=value),
-            append=BoolValue(value=False),
-            append_action=HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
-        )
-        for name, value in headers
-    ]
+    return [_option(name, value) for name, value in headers]
+
+
+def _option(name: str, value: str, *, append: bool = False) -> HeaderValueOption:
+    action = HeaderValueOption.APPEND_IF_EXISTS_OR_ADD if append else HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    return HeaderValueOption(
+        header=HeaderValue(key=name, value=value), append=BoolValue(value=append), append_action=action
+    )

@@ -5,6 +5,7 @@ than the cool-down: a flood of made-up key ids must not become a flood at the au
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ COOL_DOWN_SECONDS = 10.0
 # Asymmetric only: with an HMAC algorithm the public key would be the secret (RFC 8725 section 2.1).
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 MAX_TOKEN_CHARACTERS = 16 * 1024  # more than any gateway takes as a header
+COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 
 
 class KeySet:
@@ -82,6 +84,8 @@ def _no_number(name: str) -> NoReturn:
 def _header(token: str) -> Mapping[str, Any]:
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise InvalidToken(f"longer than {MAX_TOKEN_CHARACTERS} characters")
+    if not COMPACT_JWS.fullmatch(token):
+        raise InvalidToken("not a signed JWT in compact form")
     try:
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError as error:

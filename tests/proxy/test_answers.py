@@ -21,6 +21,7 @@ COOKIE_DEFECTS = (
     Reason.UNDECRYPTABLE_COOKIE,
     Reason.TOKEN_INACTIVE,
     Reason.TOKEN_EXPIRED,
+    Reason.TOKEN_INVALID,
 )
 
 BODIES = {
@@ -42,6 +43,8 @@ CHALLENGES = {
     Reason.INSUFFICIENT_SCOPE: 'Bearer realm="shop", error="insufficient_scope", scope="orders"',
     Reason.MALFORMED_REQUEST: 'Bearer realm="shop", error="invalid_request"',
     Reason.TWO_CREDENTIALS: 'Bearer realm="shop", error="invalid_request"',
+    Reason.MALFORMED_BEARER: 'Bearer realm="shop", error="invalid_request"',
+    Reason.AMBIGUOUS_PATH: 'Bearer realm="shop", error="invalid_request"',
 }
 
 
@@ -54,7 +57,7 @@ def test_body(reason: Reason, body: str) -> None:
 @pytest.mark.parametrize("reason", Reason)
 def test_challenge(reason: Reason) -> None:
     """The challenge is RFC 6750's: the realm alone without credentials, an error for bad ones, none for the rest."""
-    assert _headers(refuse(reason, ask(), SHOP)).get("www-authenticate") == CHALLENGES.get(reason)
+    assert _headers(refuse(reason, ask(), SHOP, SHOP.rule)).get("www-authenticate") == CHALLENGES.get(reason)
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -7,11 +7,18 @@ from proxy_world.asking import BANK, COOKIE, OURS, SHOP, ask
 from proxy_world.fakes import Proxy
 
 from extauthz.authorizer import Pending, cache_key
+from extauthz.cookies.access_token import SealedAccessTokens
 from extauthz.cookies.envelope import Defect, InvalidCookie
+from extauthz.cookies.hpke import Opener, Sealer
+from extauthz.cookies.keys import new_key_pair, read_private_key
+from extauthz.cookies.purpose import Purpose
 from extauthz.decision import Allow, Credential, Decision, Deny, examine
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.outcome import Refused
 from extauthz.reason import Reason
+
+KEY = read_private_key(new_key_pair("x25519")[0])
+PURPOSE = Purpose("shop", COOKIE)
 
 pytestmark = pytest.mark.anyio
 
@@ -156,8 +163,9 @@ async def test_a_cookie_that_does_not_open_asks_nobody() -> None:
 async def test_a_hostile_plaintext_asks_nobody() -> None:
     """A cookie sealed by a stranger, with a token that is none, never reaches the authorization server."""
     proxy = Proxy()
-    proxy.opener.plaintext = b'{"at":"a\\r\\nx: y","iat":1,"sid":"s"}'
-    assert _refusal(await proxy.settle(ask())) == (Reason.MALFORMED_COOKIE, 401)
+    hostile = Sealer(KEY.public_key(), PURPOSE).seal(b'{"at":"a\\r\\nx: y","iat":1,"sid":"s"}')
+    proxy.use(SealedAccessTokens(Opener([KEY], PURPOSE)))
+    assert _refusal(await proxy.settle(ask(cookies=(f"{COOKIE}={hostile}",)))) == (Reason.MALFORMED_COOKIE, 401)
     assert proxy.upstream.asked == []
 
 

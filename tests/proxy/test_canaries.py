@@ -10,22 +10,25 @@ import httpx2
 import pytest
 from proxy_world.asking import COOKIE, SHOP, ask
 from proxy_world.authorization_server import INTROSPECT, JWKS, SECRET, Server, token
-from proxy_world.fakes import FakeOpener, FakeUpstream, log_to
+from proxy_world.fakes import FakeOpener, log_to
 from proxy_world.installation import install, loaded
 
-from extauthz.authorizer import App, Authorizer, Pending
+from extauthz.authorizer import App, Authorizer, Memory, Pending
 from extauthz.cache import Cache, Entry
 from extauthz.config import Program
-from extauthz.cookies.access_token import AccessToken
+from extauthz.cookies.access_token import AccessToken, SealedAccessTokens
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.header import CookieHeader
 from extauthz.cookies.hpke import Opener, Sealer
 from extauthz.cookies.keys import new_key_pair, read_private_key
 from extauthz.cookies.purpose import Purpose
-from extauthz.decision import Allow, Credential, Decision, Deny, Request, examine
+from extauthz.decision import Allow, Credential, Decision, Deny, Passage, examine
+from extauthz.doors.desk import Desk
+from extauthz.metrics import Metrics
 from extauthz.oauth.client_auth import ClientSecretBasic
 from extauthz.oauth.http import Reply
-from extauthz.outcome import Jwt, Outcome, UpstreamToken
+from extauthz.outcome import Bearer, Outcome, UpstreamToken
+from extauthz.request import Request
 
 CANARY = "canary-7f3a"
 KEY = read_private_key(new_key_pair("x25519")[0])
@@ -40,22 +43,16 @@ class Round:
         self.server, self.log = Server(), io.StringIO()
         self.server.introspects(JWT)
         cache: Cache[Outcome] = Cache(max_entries=100, max_bytes=100_000, clock=self.server.clock)
-        opener, upstream = Opener([KEY], PURPOSE), self.server.phantom()
-        self.app = App(policy=SHOP, opener=opener, upstream=upstream, max_seconds=60)
-        self.authorizer = Authorizer([self.app], cache, log_to(self.log), self.server.clock)
+        opener, upstream = SealedAccessTokens(Opener([KEY], PURPOSE)), self.server.phantom()
+        self.app = App(policy=SHOP, opener=opener, ways={"phantom": upstream}, max_seconds=60)
+        authorizer = Authorizer([self.app], Memory(cache, cache), log_to(self.log), self.server.clock)
+        self.desk = Desk(authorizer, log_to(self.log), Metrics())
         text = AccessToken(token=CANARY, issued_at=1, session_id=CANARY).to_bytes()
         self.sealed = Sealer(KEY.public_key(), PURPOSE).seal(text)
 
     async def decide(self, request: Request) -> Decision:
         """The decision, logged as the door logs it."""
-        decision = self.authorizer.decide(request)
-        if isinstance(decision, Pending):
-            decision = await self.authorizer.complete(decision)
-        word, status = ("allow", 200) if isinstance(decision, Allow) else (decision.reason, decision.status)
-        log_to(self.log).decided(
-            request, app=decision.app, decision=word, status=status, seconds=0, cached=False, request_id="r"
-        )
-        return decision
+        return await self.desk.decide(request, "test", None)
 
     def request(self, authorization: str | None = None) -> Request:
         """A request full of secrets."""
@@ -124,12 +121,12 @@ def values() -> dict[str, object]:
     cookies = CookieHeader((f"{COOKIE}={CANARY}",))
     credential = examine(ask(cookies=(f"{COOKIE}={CANARY}",)), [SHOP])
     assert isinstance(credential, Credential)
-    app = App(policy=SHOP, opener=FakeOpener(), upstream=FakeUpstream(), max_seconds=1)
-    upstream = UpstreamToken(jwt=Jwt(CANARY), expires_at=1.0)
+    app = App(policy=SHOP, opener=FakeOpener(), ways={}, max_seconds=1)
+    upstream = UpstreamToken(bearer=Bearer(CANARY), expires_at=1.0)
     return {
         "Request": Request(method="GET", path="/", host="", headers={"authorization": CANARY}, cookies=cookies),
         "Credential": credential,
-        "Allow": Allow(app="a", set_headers=(("a", CANARY),), remove_headers=(), authenticated=True),
+        "Allow": Allow(app="a", passage=Passage.AUTHENTICATED, set_headers=(("a", CANARY),), remove_headers=()),
         "UpstreamToken": upstream,
         "cache Entry": Entry(upstream, 1.0, 1),
         "Pending": Pending(credential=credential, app=app, key=CANARY.encode()),

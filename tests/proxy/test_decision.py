@@ -7,13 +7,16 @@ import pytest
 from proxy_world.asking import BANK, COOKIE, ORIGIN, OURS, SHOP, SOLE, ask
 
 from extauthz.cookies.envelope import Defect
-from extauthz.decision import CSRF_HEADER, Allow, Credential, Deny, Policy, Request, conclude, examine
+from extauthz.decision import Allow, Credential, Deny, conclude, examine
 from extauthz.oauth.errors import Trouble
-from extauthz.outcome import Fault, Jwt, Outcome, Refused, UpstreamToken
+from extauthz.outcome import Bearer, Fault, Outcome, Refused, UpstreamToken
+from extauthz.policy import Policy
 from extauthz.reason import Reason
+from extauthz.request import Request
+from extauthz.rules.csrf import CSRF_HEADER
 
 NOW = 1_000_000.0
-GOOD = UpstreamToken(jwt=Jwt("h.p.s"), expires_at=NOW + 300, scopes=frozenset({"orders", "profile"}))
+GOOD = UpstreamToken(bearer=Bearer("h.p.s"), expires_at=NOW + 300, scopes=frozenset({"orders", "profile"}))
 
 # The documented table: status and body code of each reason.
 DOCUMENTED = {
@@ -24,12 +27,19 @@ DOCUMENTED = {
     Reason.UNDECRYPTABLE_COOKIE: (401, "unauthorized"),
     Reason.TOKEN_INACTIVE: (401, "unauthorized"),
     Reason.TOKEN_EXPIRED: (401, "unauthorized"),
+    Reason.TOKEN_INVALID: (401, "unauthorized"),
+    Reason.MALFORMED_BEARER: (400, "bad_request"),
     Reason.CSRF_HEADER: (403, "forbidden"),
+    Reason.CSRF_COOKIE: (403, "forbidden"),
+    Reason.CSRF_MISMATCH: (403, "forbidden"),
     Reason.ORIGIN_MISSING: (403, "forbidden"),
     Reason.ORIGIN_UNTRUSTED: (403, "forbidden"),
     Reason.CROSS_SITE: (403, "forbidden"),
     Reason.UNKNOWN_APP: (403, "forbidden"),
     Reason.INSUFFICIENT_SCOPE: (403, "insufficient_scope"),
+    Reason.WRONG_AUDIENCE: (403, "forbidden"),
+    Reason.AMBIGUOUS_PATH: (400, "bad_request"),
+    Reason.DOOR_SECRET: (403, "forbidden"),
     Reason.MALFORMED_REQUEST: (400, "bad_request"),
     Reason.TWO_CREDENTIALS: (400, "bad_request"),
     Reason.AS_UNREACHABLE: (503, "temporarily_unavailable"),
@@ -101,12 +111,12 @@ REFUSALS: list[tuple[str, tuple[Policy, ...], Request, Reason]] = [
     ("ours and another host is malformed", BOTH, ask(host="api.shop.example,evil"), Reason.MALFORMED_REQUEST),
     ("a request without a method is malformed", BOTH, ask(method=""), Reason.MALFORMED_REQUEST),
     ("a request without a path is malformed", BOTH, ask(path=""), Reason.MALFORMED_REQUEST),
-    ("an unknown route setting is our fault", BOTH, ask(context={"auth": "off"}), Reason.ROUTE_SETTING),
+    ("an unknown route setting is our fault", BOTH, ask(context={"auht": "off"}), Reason.ROUTE_SETTING),
     ("a mistyped route setting is our fault", BOTH, ask(context={"App": "shop"}), Reason.ROUTE_SETTING),
     (
         "an unknown route setting is not passed over for a preflight",
         BOTH,
-        ask(method="OPTIONS", access_control_request_method="PUT", context={"scope": "x"}),
+        ask(method="OPTIONS", access_control_request_method="PUT", context={"role": "x"}),
         Reason.ROUTE_SETTING,
     ),
     # 2: what is no preflight is an ordinary request
@@ -202,7 +212,7 @@ def test_stands_or_falls_with_the_cookie(policies: tuple[Policy, ...], request_:
     """What is in order comes down to the shop's sealed cookie."""
     found = examine(request_, policies)
     assert isinstance(found, Credential)
-    assert (found.policy.app, found.sealed) == ("shop", "sealed")
+    assert (found.policy.app, found.value, found.is_bearer) == ("shop", "sealed", False)
 
 
 @pytest.mark.parametrize("cookies", [(), ("a=1",), (f"a=1; {OURS}",)], ids=["no cookie", "foreign", "foreign and ours"])
@@ -247,18 +257,18 @@ def test_let_through_with_one_jwt_and_without_what_is_ours(cookies: tuple[str, .
 OUTCOMES: list[tuple[str, Outcome, Reason]] = [
     (
         "a token that runs out now",
-        UpstreamToken(jwt=Jwt("h.p.s"), expires_at=NOW, scopes=GOOD.scopes),
+        UpstreamToken(bearer=Bearer("h.p.s"), expires_at=NOW, scopes=GOOD.scopes),
         Reason.TOKEN_EXPIRED,
     ),
     (
         "an expired token that lacks a scope too",
-        UpstreamToken(jwt=Jwt("h.p.s"), expires_at=NOW - 1),
+        UpstreamToken(bearer=Bearer("h.p.s"), expires_at=NOW - 1),
         Reason.TOKEN_EXPIRED,
     ),
-    ("a token without scopes", UpstreamToken(jwt=Jwt("h.p.s"), expires_at=NOW + 1), Reason.INSUFFICIENT_SCOPE),
+    ("a token without scopes", UpstreamToken(bearer=Bearer("h.p.s"), expires_at=NOW + 1), Reason.INSUFFICIENT_SCOPE),
     (
         "a token with a longer scope of the same beginning",
-        UpstreamToken(jwt=Jwt("h.p.s"), expires_at=NOW + 1, scopes=frozenset({"orders_read"})),
+        UpstreamToken(bearer=Bearer("h.p.s"), expires_at=NOW + 1, scopes=frozenset({"orders_read"})),
         Reason.INSUFFICIENT_SCOPE,
     ),
     *((f"refused as {reason}", Refused(reason), reason) for reason in map(Reason, Defect)),

@@ -12,10 +12,11 @@ from proxy_world.door import Door, by_map, open_door
 from proxy_world.fakes import FakeReport, Proxy
 
 from extauthz._pb.grpc.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from extauthz.authorizer import Authorizer, Pending
+from extauthz.authorizer import Authorizer, Memory, Pending
 from extauthz.config.listening import ListenError
 from extauthz.decision import Decision
-from extauthz.doors.grpc import SERVICE, _budget
+from extauthz.doors.desk import budget as budget_of
+from extauthz.doors.grpc import SERVICE
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +28,9 @@ class Hurried(Authorizer):
     """Notes the budget it is given, and acts as if it were used up."""
 
     def __init__(self, proxy: Proxy) -> None:
-        super().__init__(list(proxy.authorizer._apps.values()), proxy.cache, FakeReport(), proxy.clock)
+        super().__init__(
+            list(proxy.authorizer._apps.values()), Memory(proxy.cache, proxy.refusals), FakeReport(), proxy.clock
+        )
         self.budgets: list[float | None] = []
 
     async def complete(self, pending: Pending, budget: float | None = None) -> Decision:
@@ -54,7 +57,7 @@ async def test_the_answer_comes_before_envoys_deadline() -> None:
 @pytest.mark.parametrize(("remaining", "budget"), [(0.2, 0.17), (0.03, 0.0), (0.01, 0.0), (-1.0, 0.0), (None, None)])
 def test_the_budget_leaves_time_to_answer(remaining: float | None, budget: float | None) -> None:
     """Of what Envoy will wait, the last 30 ms are kept for the answer; a deadline in the past leaves nothing."""
-    assert _budget(remaining) == (budget if budget is None else pytest.approx(budget))
+    assert budget_of(remaining) == (budget if budget is None else pytest.approx(budget))
 
 
 async def test_without_a_deadline_there_is_no_budget() -> None:

@@ -41,7 +41,8 @@ async def test_one_line_for_each_decision() -> None:
     for line in lines:
         assert line.pop("timestamp").endswith("Z")
         assert line.pop("ms") >= 0
-    usual = {"event": "decision", "level": "info", "app": "shop", "host": "api.shop.example", "method": "GET"}
+    usual = {"event": "decision", "level": "info", "app": "shop", "door": "grpc"}
+    usual |= {"host": "api.shop.example", "method": "GET"}
     assert lines == [
         usual | {"decision": "allow", "status": 200, "path": "/orders", "request_id": "r-1", "cached": False},
         usual | {"decision": "allow", "status": 200, "path": "/a/b", "request_id": "", "cached": True},
@@ -78,9 +79,9 @@ def test_no_field_of_a_client_breaks_out(format_: str, text: str) -> None:
     out = io.StringIO()
     log = Log(logger(LogConfig(level="info", format=format_), out))  # type: ignore[arg-type]
     request = ask(method=text, path=text, host=text)
-    log.decided(request, app=None, decision="allow", status=200, seconds=0, cached=False, request_id=text)
+    log.decided(request, **FACTS | {"waived": text, "detail": text, "request_id": text})
     assert out.getvalue().count("\n") == 1
-    assert len(out.getvalue()) < 4 * LIMIT + 1000
+    assert len(out.getvalue()) < 6 * LIMIT + 1000
     assert text not in out.getvalue()
 
 
@@ -156,7 +157,10 @@ def test_formats(format_: str, terminal: bool, is_json: bool) -> None:
 
 FACTS: dict[str, Any] = {
     "app": "shop",
+    "door": "grpc",
     "decision": "allow",
+    "waived": "",
+    "detail": "",
     "status": 200,
     "seconds": 0.001,
     "cached": True,

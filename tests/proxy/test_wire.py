@@ -24,7 +24,7 @@ from extauthz._pb.envoy.type.v3.http_status_pb2 import HttpStatus, StatusCode
 from extauthz._pb.google.rpc.status_pb2 import Status
 from extauthz._pb.grpc.health.v1 import health_pb2
 from extauthz.cookies.header import CookieHeader
-from extauthz.decision import Allow, refuse
+from extauthz.decision import Allow, Passage, Preflight, refuse
 from extauthz.doors import grpc as door
 from extauthz.doors import health, messages
 from extauthz.reason import Reason
@@ -156,7 +156,13 @@ def test_a_raw_header_map_written_by_the_witness() -> None:
 
 def test_an_answer_that_allows_as_the_witness_reads_it() -> None:
     """Envoy sees status zero, headers to overwrite, and headers to remove."""
-    allow = Allow(app="shop", set_headers=(("a", "1"),), remove_headers=("b", "c"), authenticated=True)
+    allow = Allow(
+        app="shop",
+        passage=Passage.AUTHENTICATED,
+        set_headers=(("a", "1"),),
+        remove_headers=("b", "c"),
+        response_headers=(("vary", "Origin"), ("x", "2")),
+    )
     seen = auth.CheckResponse.parse(messages.write(allow))
     assert seen.status is not None
     assert seen.ok_response is not None
@@ -166,6 +172,19 @@ def test_an_answer_that_allows_as_the_witness_reads_it() -> None:
     assert option.header == core.HeaderValue(key="a", value="1")
     assert option.append is False
     assert option.append_action is core.HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
+    vary, other = seen.ok_response.response_headers_to_add
+    assert (vary.append, vary.append_action) == (True, core.HeaderValueOptionHeaderAppendAction.APPEND_IF_EXISTS_OR_ADD)
+    assert other.append_action is core.HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
+
+
+def test_an_answer_to_a_preflight_as_the_witness_reads_it() -> None:
+    """Envoy sees a status that is not zero, so the API is not asked, and a 204 for the client."""
+    seen = auth.CheckResponse.parse(messages.write(Preflight(app="shop", headers=(("a", "1"),))))
+    assert seen.status is not None
+    assert seen.denied_response is not None
+    assert seen.status.code != 0
+    assert seen.denied_response.status == types.HttpStatus(code=types.StatusCode.NoContent)
+    assert seen.denied_response.body == ""
 
 
 def test_an_answer_that_denies_as_the_witness_reads_it() -> None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from hypothesis import settings
 
 from extauthz.cookies.header import CookieHeader
-from extauthz.decision import Policy, Request
+from extauthz.policy import Policy, Rule
+from extauthz.request import Request
 
 COOKIE = "__Host-Http-shop-at"
 OURS = f"{COOKIE}=sealed"
@@ -16,16 +17,16 @@ SHOP = Policy(
     app="shop",
     cookie_name=COOKIE,
     login_cookie_prefix="__Secure-shop-login-",
-    agent_cookies=frozenset({"__Secure-shop-rt", "__Secure-shop-id"}),
+    own_cookies=frozenset({COOKIE, "__Secure-shop-rt", "__Secure-shop-id"}),
     trusted_origins=frozenset({ORIGIN}),
     hosts=frozenset({"api.shop.example"}),
-    required_scopes=frozenset({"orders"}),
+    rule=Rule(scopes=frozenset({"orders"})),
 )
 BANK = Policy(
     app="bank",
     cookie_name="__Host-Http-bank-at",
     login_cookie_prefix="__Secure-bank-login-",
-    agent_cookies=frozenset({"__Secure-bank-rt", "__Secure-bank-id"}),
+    own_cookies=frozenset({"__Host-Http-bank-at", "__Secure-bank-rt", "__Secure-bank-id"}),
     trusted_origins=frozenset({"https://www.bank.example"}),
     hosts=frozenset({"api.bank.example"}),
 )
@@ -57,3 +58,9 @@ def ask(
         cookies=CookieHeader(cookies, comma_joined),
         context=context or {},
     )
+
+
+def with_headers(request: Request, headers: Mapping[str, str | None]) -> Request:
+    """The request with these headers changed; None leaves one out."""
+    changed = {**request.headers, **headers}
+    return replace(request, headers={name: value for name, value in changed.items() if value is not None})

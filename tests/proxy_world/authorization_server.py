@@ -119,10 +119,8 @@ class Server:
         """The product's view of the keys."""
         return KeySet(self.discovery(), self.http(), self.clock)
 
-    def phantom(self, audience: str | None = "api") -> Phantom:
+    def phantom(self) -> Phantom:
         """The way `phantom` against this server."""
         client = ClientSecretBasic("the proxy", SECRET)
         introspection = Introspection(self.discovery(), self.http(), client)
-        return Phantom(
-            introspection=introspection, keys=self.key_set(), issuer=ISSUER, audience=audience, clock=self.clock
-        )
+        return Phantom(introspection=introspection, keys=self.key_set(), issuer=ISSUER, clock=self.clock)

@@ -13,6 +13,7 @@ from extauthz._pb.envoy.config.core.v3.base_pb2 import HeaderMap, HeaderValue
 from extauthz._pb.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from extauthz.doors.grpc import GrpcDoor
+from extauthz.request import Request
 from proxy_world.asking import ORIGIN, OURS
 from proxy_world.fakes import Proxy, log_to
 
@@ -43,7 +44,7 @@ async def open_door(proxy: Proxy, *, reflection: bool = False, address: str | No
     with tempfile.TemporaryDirectory() as folder:
         address = address or f"unix:{folder}/s"
         log = io.StringIO()
-        door = GrpcDoor(proxy.authorizer, log_to(log), reflection=reflection)
+        door = GrpcDoor(proxy.desk(log), log_to(log), reflection=reflection)
         await door.start([address])
         async with grpc.aio.insecure_channel(address) as channel:
             yield Door(door, channel, address, log)
@@ -74,3 +75,19 @@ def by_header_map(
 
 def _request(http: AttributeContext.HttpRequest) -> CheckRequest:
     return CheckRequest(attributes=AttributeContext(request=AttributeContext.Request(http=http)))
+
+
+def check_request(request: Request, *, raw: bool) -> CheckRequest:
+    """A request of the core as Envoy would ask about it: with raw header lines, or with its joined map."""
+    lines = [*request.headers.items(), *(("cookie", line) for line in request.cookies.lines)]
+    http = AttributeContext.HttpRequest(method=request.method, path=request.path, host=request.host)
+    if raw:
+        http.header_map.headers.extend(
+            HeaderValue(key=name, raw_value=value.encode("utf-8", "surrogateescape")) for name, value in lines
+        )
+    else:
+        for name, value in lines:
+            http.headers[name] = f"{http.headers[name]},{value}" if name in http.headers else value
+    asked = _request(http)
+    asked.attributes.context_extensions.update(request.context)
+    return asked

@@ -5,13 +5,17 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from extauthz.authorizer import App, Authorizer, Pending
+from extauthz.authorizer import App, Authorizer, Memory, OpensCookies, Pending
 from extauthz.cache import Cache
 from extauthz.config import LogConfig
 from extauthz.cookies.access_token import AccessToken
-from extauthz.decision import Decision, Policy, Request
-from extauthz.outcome import Jwt, Outcome, Refused, UpstreamToken
+from extauthz.decision import BEARER_JWT, Decision
+from extauthz.doors.desk import Desk
+from extauthz.metrics import Metrics
+from extauthz.outcome import Bearer, Outcome, Refused, UpstreamToken
+from extauthz.policy import Policy
 from extauthz.reason import Reason
+from extauthz.request import Request
 from extauthz.telemetry import Log, logger
 from proxy_world.asking import SHOP
 
@@ -34,7 +38,6 @@ class FakeOpener:
 
     rejects: Exception | None = None
     fails: Exception | None = None
-    plaintext: bytes | None = None
     opened: list[str] = field(default_factory=list)
 
     def admit(self, value: str) -> None:
@@ -43,14 +46,12 @@ class FakeOpener:
         if self.rejects is not None:
             raise self.rejects
 
-    def open(self, value: str) -> bytes:
+    def open(self, value: str) -> AccessToken:
         """The expensive one."""
         self.opened.append(value)
         if self.fails is not None:
             raise self.fails
-        if self.plaintext is not None:
-            return self.plaintext
-        return AccessToken(token=f"opaque-{value}", issued_at=int(NOW), session_id="s").to_bytes()
+        return AccessToken(token=f"opaque-{value}", issued_at=int(NOW), session_id="s")
 
 
 @dataclass
@@ -58,16 +59,18 @@ class FakeUpstream:
     """Answers every token with `answer`, or raises it; not before `gate` is set."""
 
     answer: UpstreamToken | Refused | Exception = UpstreamToken(  # noqa: RUF009  # frozen
-        jwt=Jwt("h.p.s"),
+        bearer=Bearer("h.p.s"),
         expires_at=NOW + 300,
         scopes=frozenset({"orders"}),
     )
     gate: asyncio.Event | None = None
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[str] = field(default_factory=list)
 
     async def __call__(self, token: str) -> UpstreamToken | Refused:
         """Exchange `token`."""
         self.asked.append(token)
+        self.arrived.set()
         if self.gate is not None:
             await self.gate.wait()
         if isinstance(self.answer, Exception):
@@ -76,7 +79,7 @@ class FakeUpstream:
 
     def good_for(self, seconds: float, *, scopes: frozenset[str] = frozenset({"orders"}), jwt: str = "h.p.s") -> None:
         """Answer a token that runs out in `seconds`."""
-        self.answer = UpstreamToken(jwt=Jwt(jwt), expires_at=NOW + seconds, scopes=scopes)
+        self.answer = UpstreamToken(bearer=Bearer(jwt), expires_at=NOW + seconds, scopes=scopes)
 
 
 @dataclass
@@ -93,15 +96,28 @@ class FakeReport:
 class Proxy:
     """An authorizer over one app or more that share these fakes."""
 
-    def __init__(self, policies: Sequence[Policy] = (SHOP,), *, max_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        policies: Sequence[Policy] = (SHOP,),
+        *,
+        max_seconds: float = 60.0,
+        claims: frozenset[str] = frozenset({"sub", "roles"}),
+    ) -> None:
         self.clock, self.steady = Clock(), Clock(0.0)
         self.opener, self.upstream, self.report = FakeOpener(), FakeUpstream(), FakeReport()
         self.cache: Cache[Outcome] = Cache(max_entries=1000, max_bytes=1_000_000, clock=self.steady)
+        self.refusals: Cache[Outcome] = Cache(max_entries=100, max_bytes=1_000_000, clock=self.steady)
+        self._policies, self._max_seconds, self._claims = policies, max_seconds, claims
+        self.use(self.opener)
+
+    def use(self, opener: OpensCookies) -> None:
+        """Open cookies with `opener` from now on."""
+        ways = dict.fromkeys(("phantom", "opaque", "jwt", BEARER_JWT), self.upstream)
         apps = [
-            App(policy=policy, opener=self.opener, upstream=self.upstream, max_seconds=max_seconds)
-            for policy in policies
+            App(policy=policy, opener=opener, ways=ways, max_seconds=self._max_seconds, claims=self._claims)
+            for policy in self._policies
         ]
-        self.authorizer = Authorizer(apps, self.cache, self.report, self.clock)
+        self.authorizer = Authorizer(apps, Memory(self.cache, self.refusals), self.report, self.clock)
 
     def wait(self, seconds: float) -> None:
         """Let time pass, on the wall and in the machine."""
@@ -112,6 +128,10 @@ class Proxy:
         """The decision, waited for where need be."""
         decision = self.authorizer.decide(request)
         return await self.authorizer.complete(decision, budget) if isinstance(decision, Pending) else decision
+
+    def desk(self, log: io.StringIO) -> Desk:
+        """What a door needs, logging to `log`."""
+        return Desk(self.authorizer, log_to(log), Metrics())
 
 
 def log_to(stream: io.StringIO) -> Log:

@@ -1,0 +1,153 @@
+"""From the settings to the parts that decide: policies, ways, openers and the cache. Starts nothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from extauthz.authorizer import App, Memory, OpensCookies
+from extauthz.cache import Cache
+from extauthz.config import AppConfig, Config, CorsConfig, RouteConfig, cookie_names, v1_cookie_names
+from extauthz.cookies.access_token import SealedAccessTokens
+from extauthz.cookies.hpke import Opener
+from extauthz.cookies.purpose import Purpose
+from extauthz.cookies.v1 import V1Cookies
+from extauthz.decision import BEARER_JWT
+from extauthz.identity import IdentityHeaders
+from extauthz.oauth.client_auth import ClientSecretBasic
+from extauthz.oauth.http import HttpClient
+from extauthz.oauth.introspection import Introspection
+from extauthz.oauth.jwks import KeySet
+from extauthz.oauth.metadata import Discovery
+from extauthz.outcome import Outcome
+from extauthz.policy import OPAQUE, BearerMode, Cors, Csrf, DoubleSubmit, Policy, Route, Rule
+from extauthz.reason import V1_ANSWERS, Reason
+from extauthz.rules.routes import changed
+from extauthz.upstream import UpstreamWay
+from extauthz.upstream.jwt import VerifiedJwt
+from extauthz.upstream.opaque import Opaque
+from extauthz.upstream.phantom import Phantom
+
+Clock = Callable[[], float]
+
+PHANTOM, JWT = "phantom", "jwt"
+# Refusals are small and short-lived; this many are remembered beside the sessions.
+MAX_REFUSALS = 10_000
+
+
+def build_memory(config: Config, steady: Clock) -> Memory:
+    """One memory for all apps. `steady`: seconds of any origin."""
+    bounds = config.extauthz.cache
+    answers: Cache[Outcome] = Cache(max_entries=bounds.max_entries, max_bytes=bounds.max_bytes, clock=steady)
+    refusals: Cache[Outcome] = Cache(
+        max_entries=min(bounds.max_entries, MAX_REFUSALS), max_bytes=bounds.max_bytes, clock=steady
+    )
+    return Memory(answers, refusals)
+
+
+def build_app(
+    name: str, app: AppConfig, http: HttpClient, *, steady: Clock, wall: Clock, told: frozenset[str] = frozenset()
+) -> App:
+    """Everything one app needs, from its settings.
+
+    `steady`: seconds of any origin; `wall`: seconds since the epoch; `told`: claims that doors tell by themselves.
+    """
+    return App(
+        policy=build_policy(name, app),
+        opener=build_opener(name, app),
+        ways=build_ways(app, http, steady, wall),
+        max_seconds=app.upstream.cache_seconds,
+        claims=told.union(app.identity_headers.values()),
+    )
+
+
+def build_policy(name: str, app: AppConfig) -> Policy:
+    """The slice of the settings that decisions need."""
+    upstream = app.upstream
+    own = _v1_cookies(name, app) if app.cookie.format == "aes-gcm" else _cookies(name, app)
+    policy = replace(
+        own,
+        trusted_origins=app.origins,
+        hosts=frozenset(app.hosts),
+        rule=Rule(
+            csrf=Csrf(app.csrf_mode),
+            way=upstream.way,
+            scopes=frozenset(upstream.required_scopes),
+            audience=upstream.audience,
+        ),
+        ways=_way_names(app),
+        bearer=BearerMode(upstream.bearer),
+        cors=None if app.cors is None else _cors(app.cors),
+        identity=IdentityHeaders(app.identity_headers),
+        dry_run=app.dry_run,
+    )
+    return replace(policy, routes=tuple(_route(policy, route) for route in app.routes))
+
+
+def build_opener(name: str, app: AppConfig) -> OpensCookies:
+    """What opens the app's access token cookies."""
+    if app.cookie.format == "aes-gcm":
+        return V1Cookies(app.cookie.encryption_keys)
+    keys = [key for key in app.cookie.private_key_files if key is not None]
+    return SealedAccessTokens(Opener(keys, Purpose(name, cookie_names(name, app).access_token)))
+
+
+def build_ways(app: AppConfig, http: HttpClient, steady: Clock, wall: Clock) -> Mapping[str, UpstreamWay]:
+    """Every way that a route of this app may name."""
+    discovery = Discovery(app.issuer, http, steady)
+    keys = KeySet(discovery, http, steady)
+    secret = app.upstream.client_secret_file or app.client_secret_file
+    ways: dict[str, UpstreamWay] = {
+        OPAQUE: Opaque(),
+        JWT: VerifiedJwt(keys=keys, issuer=app.issuer, clock=wall, profile=False),
+        BEARER_JWT: VerifiedJwt(keys=keys, issuer=app.issuer, clock=wall, profile=True),
+    }
+    if secret is not None:
+        client = ClientSecretBasic(app.upstream.client_id or app.client_id, secret.reveal())
+        introspection = Introspection(discovery, http, client)
+        ways[PHANTOM] = Phantom(introspection=introspection, keys=keys, issuer=app.issuer, clock=wall)
+    return ways
+
+
+def _way_names(app: AppConfig) -> frozenset[str]:
+    can_introspect = app.upstream.client_secret_file or app.client_secret_file
+    return frozenset({OPAQUE, JWT, *([PHANTOM] if can_introspect else [])})
+
+
+def _cookies(name: str, app: AppConfig) -> Policy:
+    names = cookie_names(name, app)
+    return Policy(
+        app=name,
+        cookie_name=names.access_token,
+        own_cookies=names.lasting,
+        login_cookie_prefix=names.login_prefix,
+        trusted_origins=frozenset(),
+    )
+
+
+def _v1_cookies(name: str, app: AppConfig) -> Policy:
+    names = v1_cookie_names(name, app)
+    return Policy(
+        app=name,
+        cookie_name=names.access_token,
+        own_cookies=names.lasting,
+        double_submit=DoubleSubmit(
+            cookie=names.csrf, header=names.csrf_header, opener=V1Cookies(app.cookie.encryption_keys)
+        ),
+        trusted_origins=frozenset(),
+        answers=V1_ANSWERS,
+    )
+
+
+def _cors(cors: CorsConfig) -> Cors:
+    return Cors(
+        allow_methods=tuple(cors.allow_methods),
+        allow_headers=tuple(cors.allow_headers),
+        expose_headers=tuple(cors.expose_headers),
+        max_age=cors.max_age,
+    )
+
+
+def _route(policy: Policy, route: RouteConfig) -> Route:
+    settings = route.model_dump(exclude={"path"}, exclude_none=True)
+    rule = changed(policy.rule, settings, policy)
+    assert not isinstance(rule, Reason), f"validated: {route.path}"  # noqa: S101
+    return Route(path=route.path, rule=rule)

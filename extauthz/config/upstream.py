@@ -1,0 +1,57 @@
+"""The settings of what becomes of a token on its way to the API, and what is required of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from extauthz.config.files import OptionalSecretFile, Program, Secret
+from extauthz.config.routes import Way
+from extauthz.config.section import Section, V, given, needed
+from extauthz.config.values import ScopeToken
+
+
+class UpstreamConfig(Section):
+    """How the token in the cookie becomes the token the API gets."""
+
+    way: Annotated[
+        Way,
+        Field(description="phantom: introspection gives a JWT; jwt: the token is one; opaque: pass the token on"),
+    ] = "phantom"
+    client_id: Annotated[
+        str | None,
+        Field(min_length=1, description="the proxy's own client for introspection; default: the app's"),
+    ] = None
+    client_secret_file: OptionalSecretFile = None
+    bearer: Annotated[
+        Literal["deny", "introspect", "jwt"],
+        Field(description="what becomes of a client's own Authorization: Bearer"),
+    ] = "deny"
+    audience: Annotated[str | None, Field(min_length=1, description="required in the JWT's aud")] = None
+    required_scopes: list[ScopeToken] = []
+    cache_seconds: Annotated[
+        float, Field(ge=0, le=3600, description="how long a revoked token may go on working at most")
+    ] = 60.0
+
+    @field_validator("client_secret_file")
+    @classmethod
+    def _own_client(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
+        return secret if info.data.get("client_id") is None else needed(secret, info, Program.EXTAUTHZ)
+
+    @field_validator("audience")
+    @classmethod
+    def _audience_fits(cls, audience: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("bearer") == "jwt":
+            # RFC 9068 section 4: a token that is not meant for this API is to be refused.
+            return given(audience, "with bearer: jwt, to tell which tokens are meant for this API")
+        return _looked_into(audience, info)
+
+    @field_validator("required_scopes")
+    @classmethod
+    def _scopes_fit(cls, scopes: list[str], info: ValidationInfo) -> list[str]:
+        return _looked_into(scopes, info)
+
+
+def _looked_into(required: V, info: ValidationInfo) -> V:
+    if required and info.data.get("way") == "opaque":
+        raise ValueError("cannot be required, for the way opaque looks into no token; leave it out")
+    return required

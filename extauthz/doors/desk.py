@@ -1,0 +1,66 @@
+"""What every door does with a request it has translated: have it decided, and report it once."""
+
+import time
+
+from extauthz.authorizer import Authorizer, Pending
+from extauthz.decision import Allow, Decision, Deny
+from extauthz.metrics import Metrics
+from extauthz.request import Request
+from extauthz.telemetry import Log
+
+# Answering 503 takes a moment too; the gateway must hear it before its own deadline.
+MARGIN_SECONDS = 0.03
+
+
+class Desk:
+    """An authorizer with a log and counters around it."""
+
+    def __init__(self, authorizer: Authorizer, log: Log, metrics: Metrics) -> None:
+        self._authorizer, self._log, self.metrics = authorizer, log, metrics
+
+    async def decide(self, request: Request, door: str, wait: float | None) -> Decision:
+        """The decision; `wait`: seconds the gateway will wait for it, None for no bound. Never raises."""
+        started = time.perf_counter()
+        found = self._authorizer.decide(request)
+        if isinstance(found, Pending):
+            decision, cached = await self._authorizer.complete(found, budget(wait)), False
+        else:
+            decision, cached = found, True
+        self.report(request, decision, door, time.perf_counter() - started, cached=cached)
+        return decision
+
+    def report(self, request: Request, decision: Decision, door: str, seconds: float, *, cached: bool) -> None:
+        """One log line and one count."""
+        word, status = outcome(decision)
+        waived = decision.waived or "" if isinstance(decision, Allow) else ""
+        self.metrics.decided(
+            app=decision.app or "", door=door, decision=word, waived=waived, seconds=seconds, cached=cached
+        )
+        self._log.decided(
+            request,
+            app=decision.app,
+            door=door,
+            decision=word,
+            waived=waived,
+            detail=decision.detail if isinstance(decision, Deny) else "",
+            status=status,
+            seconds=seconds,
+            cached=cached,
+            request_id=request.headers.get("x-request-id", ""),
+        )
+
+
+def budget(wait: float | None) -> float | None:
+    """Seconds we may wait for the authorization server: what the gateway will wait for us, less a margin."""
+    return None if wait is None else max(wait - MARGIN_SECONDS, 0.0)
+
+
+def outcome(decision: Decision) -> tuple[str, int]:
+    """The word for the log and the HTTP status it stands for."""
+    match decision:
+        case Allow():
+            return decision.passage, 200
+        case Deny():
+            return decision.reason, decision.status
+        case _:
+            return "preflight", 204

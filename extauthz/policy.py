@@ -1,0 +1,110 @@
+"""What the decision has to know of an app: values only, made from the configuration, one slice for each app."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from extauthz.identity import IdentityHeaders
+from extauthz.reason import ANSWERS, Answer, Reason
+
+# The way that looks into no token, so that nothing can be required of one.
+OPAQUE = "opaque"
+
+
+class Auth(StrEnum):
+    """Whether a request needs a session."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"  # without credentials it passes as nobody's; credentials that are bad are refused
+    OFF = "off"  # passes as nobody's, whatever it carries
+
+
+class Csrf(StrEnum):
+    """How a request proves that no other site made the browser send it (RFC 10017 section 6.1.3.3)."""
+
+    HEADER = "header"  # token-handler-version: 1, which only a preflighted fetch can send across origins
+    DOUBLE_SUBMIT = "double-submit"  # a header that repeats what an encrypted cookie holds, on unsafe methods
+    ORIGIN = "origin"  # Origin alone; for WebSocket and EventSource, which cannot send headers of their own
+
+
+class BearerMode(StrEnum):
+    """What becomes of an Authorization header the client sent."""
+
+    DENY = "deny"
+    INTROSPECT = "introspect"  # an opaque token goes the same way as one from a cookie
+    JWT = "jwt"  # a JWT access token is verified here (RFC 9068)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What holds for one request: the app's own settings, or those of a route.
+
+    `scopes` and `audience` are required of the token, unless its way is opaque.
+    """
+
+    auth: Auth = Auth.REQUIRED
+    csrf: Csrf = Csrf.HEADER
+    way: str = "phantom"
+    scopes: frozenset[str] = frozenset()
+    audience: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A rule for a path prefix of whole segments."""
+
+    path: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cors:
+    """CORS answered by us. `allow_headers`: empty echoes what was asked for; `max_age`: seconds."""
+
+    allow_methods: tuple[str, ...]
+    allow_headers: tuple[str, ...]
+    expose_headers: tuple[str, ...]
+    max_age: int
+
+
+class OpensCsrfCookies(Protocol):
+    """The secret side of the CSRF cookie."""
+
+    def open_text(self, value: str) -> str:
+        """What the cookie holds. Raises InvalidCookie."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubleSubmit:
+    """The cookie and the header that have to agree."""
+
+    cookie: str
+    header: str
+    opener: OpensCsrfCookies = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One app. `ways` are those a route may name; `own_cookies` never reach the API."""
+
+    app: str
+    cookie_name: str
+    own_cookies: frozenset[str]
+    login_cookie_prefix: str | None = None
+    trusted_origins: frozenset[str]
+    hosts: frozenset[str] = frozenset()
+    rule: Rule = Rule()
+    routes: tuple[Route, ...] = ()
+    ways: frozenset[str] = frozenset({"phantom"})
+    bearer: BearerMode = BearerMode.DENY
+    double_submit: DoubleSubmit | None = None
+    cors: Cors | None = None
+    identity: IdentityHeaders = field(default_factory=IdentityHeaders)
+    answers: Mapping[Reason, Answer] = field(default_factory=lambda: ANSWERS, repr=False)
+    dry_run: bool = False
+
+    def is_ours(self, cookie: str) -> bool:
+        """Whether a cookie of this name is the token handler's own."""
+        prefix = self.login_cookie_prefix
+        return cookie in self.own_cookies or (prefix is not None and cookie.startswith(prefix))
