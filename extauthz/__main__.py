@@ -10,6 +10,7 @@ from extauthz.config import Program
 from extauthz.config.command import config_group, config_option, fail, load_or_exit
 from extauthz.config.listening import ListenError
 from extauthz.cookies.keys import new_key_pair, new_session_key
+from extauthz.explain.command import explain
 from extauthz.telemetry import Log, logger
 
 
@@ -58,6 +59,7 @@ def keygen(out: Path, kind: str) -> None:
 
 
 main.add_command(config_group(Program.EXTAUTHZ))
+main.add_command(explain)
 
 
 def _write(path: Path, contents: bytes) -> None:

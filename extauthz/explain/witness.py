@@ -1,0 +1,141 @@
+"""Lets the proxy's own authorizer decide one request, and looks on: what was opened, what was asked, what went wrong.
+
+Each run has a memory of its own, so nothing is answered from a cache.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+
+from extauthz.authorizer import App, Authorizer, OpensCookies, Pending
+from extauthz.build import build_app, build_memory
+from extauthz.config import AppConfig, Config
+from extauthz.cookies.access_token import AccessToken
+from extauthz.decision import Credential, Decision
+from extauthz.explain.stage import Stage
+from extauthz.oauth.errors import AuthorizationServerError
+from extauthz.oauth.http import HttpClient
+from extauthz.outcome import Refused, UpstreamToken
+from extauthz.policy import OPAQUE, Policy
+from extauthz.reason import Reason
+from extauthz.request import Request
+from extauthz.upstream import UpstreamWay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What is taken from outside. `wall`: seconds since the epoch; `steady`: seconds of any origin."""
+
+    client: Callable[[AppConfig], HttpClient] = lambda app: HttpClient(ca_file=app.ca_file)
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
+
+
+@dataclass(slots=True, kw_only=True)
+class Witness:
+    """What was seen. `begun`: the last stage that was seen to begin; `asked`: not stopped short of asking."""
+
+    begun: Stage = Stage.REQUEST
+    asked: bool = True
+    opened: AccessToken | None = field(default=None, repr=False)
+    outcome: UpstreamToken | Refused | None = None
+    seconds: float = 0.0
+    told: str = ""
+
+    def trouble(self, app: str, reason: Reason, error: Exception) -> None:
+        """Keep what may be shown: our own words, of anything else only the type."""
+        del app, reason
+        self.told = str(error) if isinstance(error, AuthorizationServerError) else type(error).__name__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One decision, and all that is needed to tell how it came about."""
+
+    request: Request
+    config: Config
+    policies: tuple[Policy, ...]
+    decision: Decision
+    credential: Credential | None
+    witness: Witness = field(repr=False)
+    now: float
+
+
+async def decide(config: Config, request: Request, *, live: bool, world: World) -> Case:
+    """The decision of `extauthz serve`; without `live`, up to where the authorization server would be asked."""
+    witness, apps = Witness(), list[App]()
+    async with AsyncExitStack() as stack:
+        for name, settings in config.apps.items():
+            client = world.client(settings)
+            stack.push_async_callback(client.aclose)
+            app = build_app(name, settings, client, steady=world.steady, wall=world.wall)
+            apps.append(_watched(app, witness, live, world))
+        authorizer = Authorizer(apps, build_memory(config, world.steady), witness, world.wall)
+        found = authorizer.decide(request)
+        # Each call is bounded as in the server; Envoy's own deadline, which comes with its question, we do not know.
+        decision = await authorizer.complete(found) if isinstance(found, Pending) else found
+    return Case(
+        request=request,
+        config=config,
+        policies=tuple(app.policy for app in apps),
+        decision=decision,
+        credential=found.credential if isinstance(found, Pending) else None,
+        witness=witness,
+        now=world.wall(),
+    )
+
+
+def _watched(app: App, witness: Witness, live: bool, world: World) -> App:
+    ways: dict[str, UpstreamWay] = {
+        name: _Asked(way, witness, world.steady) if live or name == OPAQUE else _Unasked(witness)
+        for name, way in app.ways.items()
+    }
+    return replace(app, opener=_Watched(app.opener, witness), ways=ways)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """An opener that is looked at."""
+
+    opener: OpensCookies = field(repr=False)
+    witness: Witness = field(repr=False)
+
+    def admit(self, value: str) -> None:
+        self.witness.begun = Stage.COOKIE
+        self.opener.admit(value)
+
+    def open(self, value: str) -> AccessToken:
+        self.witness.begun = Stage.OPEN
+        self.witness.opened = self.opener.open(value)
+        return self.witness.opened
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A way that is looked at."""
+
+    way: UpstreamWay = field(repr=False)
+    witness: Witness = field(repr=False)
+    clock: Callable[[], float] = field(repr=False)
+
+    async def __call__(self, token: str) -> UpstreamToken | Refused:
+        self.witness.begun = Stage.UPSTREAM_TOKEN
+        started = self.clock()
+        try:
+            self.witness.outcome = await self.way(token)
+        finally:
+            self.witness.seconds = self.clock() - started
+        return self.witness.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Unasked:
+    """Stands where a way would be. Its answer is never told: that it was reached is all there is to know."""
+
+    witness: Witness = field(repr=False)
+
+    async def __call__(self, token: str) -> UpstreamToken | Refused:
+        del token
+        self.witness.begun, self.witness.asked = Stage.UPSTREAM_TOKEN, False
+        return Refused(Reason.INTERNAL_ERROR)
