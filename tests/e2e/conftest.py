@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from worlds.idp import IdpControl
+from worlds.policies import APPS, ROUTES, SHOP
+from worlds.reshaped import Reshaped
 
 from demo.browser import Browser
-from demo.settings import Settings
+from demo.settings import Places
 from demo.world import LocalWorld, free_places
 
 if TYPE_CHECKING:
     from worlds.in_containers import ContainerWorld
     from worlds.kinds import World
-
-OVERRIDES = {"hosts": ["localhost"], "upstream": {"required_scopes": ["orders"]}, "allow_http": True}
 
 
 @pytest.fixture(scope="session")
@@ -71,10 +71,7 @@ def envoy(world: "World") -> str:
 
 
 def _local(folder: Path) -> LocalWorld:
-    return LocalWorld(
-        Settings(folder=folder, places=free_places(), overrides=OVERRIDES, routes=ROUTES, log_level="debug"),
-        control=True,
-    )
+    return LocalWorld(_settings(folder, free_places()), control=True)
 
 
 def _in_containers(stack: ExitStack, folder: Path) -> "ContainerWorld":
@@ -83,24 +80,16 @@ def _in_containers(stack: ExitStack, folder: Path) -> "ContainerWorld":
     from worlds.in_containers import PLACES, ContainerWorld
 
     stack.enter_context(engine())
-    settings = Settings(
-        folder=folder, places=PLACES, overrides=OVERRIDES, routes=ROUTES, log_level="debug", everywhere=True
+    return ContainerWorld(_settings(folder, PLACES, everywhere=True))
+
+
+def _settings(folder: Path, places: Places, *, everywhere: bool = False) -> Reshaped:
+    return Reshaped(
+        folder=folder,
+        places=places,
+        overrides=SHOP,
+        routes=ROUTES,
+        more_apps=APPS,
+        log_level="debug",
+        everywhere=everywhere,
     )
-    return ContainerWorld(settings)
-
-
-def _route(path: str, **extensions: str) -> dict[str, Any]:
-    return {
-        "match": {"prefix": path},
-        "route": {"cluster": "api"},
-        "typed_per_filter_config": {
-            "envoy.filters.http.ext_authz": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
-                "check_settings": {"context_extensions": extensions},
-            }
-        },
-    }
-
-
-# Routes an operator got wrong, beside those of the reference.
-ROUTES = [_route("/another-app", app="nobody"), _route("/strange-setting", auth="sometimes")]

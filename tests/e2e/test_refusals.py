@@ -23,6 +23,7 @@ AT = f"__Host-Http-{APP}-at"
 MISSING = {"code": "unauthorized", "message": "Access denied due to missing or invalid credentials"}
 DETAILS = "Access denied due to invalid request details"
 FORBIDDEN = {"code": "forbidden", "message": DETAILS}
+WRONG_AUDIENCE = {"code": "forbidden", "message": "The token is not meant for this API"}
 BAD_REQUEST = {"code": "bad_request", "message": DETAILS}
 UNAVAILABLE = {"code": "temporarily_unavailable", "message": "Authorization is temporarily unavailable"}
 SERVER_ERROR = {"code": "server_error", "message": "Problem encountered processing the request"}
@@ -111,7 +112,7 @@ CASES = {
         idp={"introspection": "plain"}, status=503, body=UNAVAILABLE, reason="as_bad_answer"
     ),
     "a JWT for another audience": Case(
-        idp={"jwt_overrides": {"aud": "another-api"}}, status=503, body=UNAVAILABLE, reason="as_bad_answer"
+        idp={"jwt_overrides": {"aud": "another-api"}}, status=403, body=WRONG_AUDIENCE, reason="wrong_audience"
     ),
     "an AS that does not answer in time": Case(
         idp={"introspection_delay": 4}, status=503, body=UNAVAILABLE, reason="as_timeout"
