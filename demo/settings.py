@@ -35,11 +35,12 @@ class Places:
     agent: Address = ("127.0.0.1", 8080)
     api: Address = ("127.0.0.1", 8081)
     spa: Address = ("127.0.0.1", 8082)
+    extauthz_http: Address | None = None  # the HTTP doors, for gateways that ask there
 
     def items(self) -> list[tuple[str, Address]]:
         """Every address by name, in the order the programs start."""
-        names = ("idp", "api", "spa", "agent", "extauthz", "envoy", "admin")
-        return [(name, getattr(self, name)) for name in names]
+        names = ("idp", "api", "spa", "agent", "extauthz", "extauthz_http", "envoy", "admin")
+        return [(name, getattr(self, name)) for name in names if getattr(self, name) is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +120,9 @@ class Settings:
             },
             "upstream": {"client_id": API_CLIENT, "client_secret_file": "proxy-secret", "audience": "api"},
         }
+        http = {} if self.places.extauthz_http is None else {"http": {"listen": [self.listener("extauthz_http")]}}
         return {
-            "extauthz": {"listen": [self.listener("extauthz")], "reflection": True},
+            "extauthz": {"listen": [self.listener("extauthz")], "reflection": True, **http},
             "agent": {"listen": self.listener("agent")},
             "log": {"level": self.log_level, "format": "json"},
             "apps": {APP: merge(app, self.overrides)},

@@ -28,10 +28,11 @@ class WorldError(Exception):
 
 
 class LocalWorld:
-    """A context manager around all processes."""
+    """A context manager around all processes; without `gateway`, whoever wants one brings it along."""
 
-    def __init__(self, settings: Settings, *, control: bool = False) -> None:
+    def __init__(self, settings: Settings, *, control: bool = False, gateway: bool = True) -> None:
         self.settings = settings
+        self._gateway = ["envoy"] if gateway else []
         self._control = ["--control"] if control else []
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -112,7 +113,7 @@ class LocalWorld:
 
     def _programs(self) -> list[str]:
         proxies = ["extauthz"] if self.settings.second_proxy is None else ["extauthz", "extauthz-2"]
-        return ["idp", "api", "spa", "agent", *proxies, "envoy"]
+        return ["idp", "api", "spa", "agent", *proxies, *self._gateway]
 
     def _environment(self, program: str) -> dict[str, str]:
         if program != "extauthz-2" or self.settings.second_proxy is None:
@@ -152,7 +153,7 @@ class LocalWorld:
     def _serves(self, program: str) -> bool:
         places = self.settings.places
         if program == "extauthz":
-            return _connects(places.extauthz)
+            return all(_connects(place) for place in (places.extauthz, places.extauthz_http) if place is not None)
         if program == "extauthz-2" and self.settings.second_proxy is not None:
             return _connects(self.settings.second_proxy)
         paths = {"api": "/_control/healthz", "envoy": "/ready"}
@@ -176,13 +177,13 @@ def require_free(places: Places) -> None:
                 ) from error
 
 
-def free_places() -> Places:
-    """Places on ports that are free now."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(7)]
+def free_places(*, http: bool = False) -> Places:
+    """Places on ports that are free now; `http`: with one for the HTTP doors."""
+    names = ("envoy", "admin", "idp", "extauthz", "agent", "api", "spa", *(["extauthz_http"] if http else []))
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in names]
     ports = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
         probe.close()
-    names = ("envoy", "admin", "idp", "extauthz", "agent", "api", "spa")
     addresses = {name: ("127.0.0.1", port) for name, port in zip(names, ports, strict=True)}
     return Places(origin=f"http://localhost:{ports[0]}", issuer=f"http://localhost:{ports[2]}", **addresses)
 
