@@ -12,7 +12,7 @@ import click
 
 from demo import check
 from demo.settings import Places, Settings
-from demo.world import LocalWorld, WorldError, free_places
+from demo.world import LocalWorld, WorldError, free_places, last_line
 
 WATCH_SECONDS = 0.5  # how soon a program that ended by itself is noticed
 
@@ -26,6 +26,9 @@ INVITATION = """
     4. Without the browser:
          curl -i {origin}/api/hello -H 'token-handler-version: 1'      401: no cookie
          curl -i {origin}/api/hello                                    403: no custom header
+
+  Why something was refused: copy the request as cURL in the developer tools, and paste it behind
+    {extauthz} explain --config {config} --live
 
   What the OAuth Proxy decided   tail -f {proxy_log}
   What the OAuth Agent did       tail -f {agent_log}
@@ -66,10 +69,11 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def _wait(world: LocalWorld) -> int:
     logs = {"proxy_log": world.log("extauthz"), "agent_log": world.log("agent")}
-    click.echo(INVITATION.format(origin=world.origin, **logs))
+    command = Path(sys.executable).parent / "extauthz"
+    click.echo(INVITATION.format(origin=world.origin, extauthz=command, config=world.settings.config, **logs))
     while (ended := world.ended()) is None:
         time.sleep(WATCH_SECONDS)
-    raise WorldError(f"{ended} ended by itself; see {world.log(ended)}")
+    raise WorldError(f"{ended} ended by itself: {last_line(world.log(ended))}")
 
 
 if __name__ == "__main__":

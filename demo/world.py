@@ -145,7 +145,7 @@ class LocalWorld:
         deadline = time.monotonic() + START_SECONDS
         while not self._serves(program):
             if self._running[program].poll() is not None:
-                raise WorldError(f"{program} ended while starting: {_last_line(self.log(program))}")
+                raise WorldError(f"{program} ended while starting: {last_line(self.log(program))}")
             if time.monotonic() > deadline:
                 raise WorldError(f"{program} did not start within {START_SECONDS:.0f} s: {self.log(program)}")
             time.sleep(POLL_SECONDS)  # another process's readiness cannot be awaited
@@ -196,6 +196,7 @@ def _connects(address: tuple[str, int]) -> bool:
     return True
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
+    """What a program said last."""
     lines = log.read_text(errors="replace").strip().splitlines()
     return lines[-1] if lines else "it wrote nothing"

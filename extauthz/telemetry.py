@@ -101,19 +101,16 @@ class Log:
     def trouble(self, app: str, reason: str, error: Exception) -> None:
         """Something failed that is no client's fault. The message is ours; a foreign one is left out."""
         known = type(error).__module__.startswith("extauthz.")
-        self._say(
-            self._logger.error,
-            "trouble",
-            app=app,
-            reason=reason,
-            error=type(error).__name__,
-            detail=clean(str(error)) if known else None,
-            where=None if known else _where(error),
-        )
+        more = {"detail": clean(str(error))} if known else {"where": _where(error)}
+        self._say(self._logger.error, "trouble", app=app, reason=reason, error=type(error).__name__, **more)
 
     def note(self, event: str, **facts: str | int | float) -> None:
         """Something in the program's own life: listening, draining, stopped."""
         self._say(self._logger.info, event, **facts)
+
+    def warn(self, event: str, **facts: str | int | float) -> None:
+        """Something the operator should look at, though the program goes on."""
+        self._say(self._logger.warning, event, **facts)
 
     def _say(self, write: Callable[..., object], event: str, **facts: str | float | bool | None) -> None:
         # A full disk or a closed pipe must not turn a decision into an error, nor an error into an aborted call.

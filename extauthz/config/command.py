@@ -9,8 +9,9 @@ from typing import NoReturn, TypeVar
 
 import click
 
+from extauthz.config.errors import ConfigError
 from extauthz.config.files import Program
-from extauthz.config.load import ConfigError, load, schema
+from extauthz.config.load import load, schema
 from extauthz.config.model import Config
 
 F = TypeVar("F", bound=Callable[..., object])

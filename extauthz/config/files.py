@@ -4,6 +4,7 @@ Each program opens only the files it has business with. The agent never sees a p
 never sees the keys of the agent's own cookies.
 """
 
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -111,12 +112,14 @@ def proxy_needs_no_app_client(info: ValidationInfo) -> bool:
 def contents(folder: Path, name: str) -> bytes:
     """A file's bytes, or a ValueError that says in one line what is wrong with it.
 
-    A name that leads nowhere is not repeated: it may be the key or the secret itself, in the wrong place.
+    A name that leads nowhere may be the key or the secret itself, in the wrong place: only what looks like a name is
+    repeated.
     """
     try:
         return (folder / name).read_bytes()
     except FileNotFoundError:
-        raise ValueError(f"no such file: relative names start at {folder}") from None
+        what = folder / name if _FILE_NAME.fullmatch(name) else f"what is given is no name; names start at {folder}"
+        raise ValueError(f"no such file: {what}") from None
     except OSError as error:
         raise ValueError(f"cannot read the file: {error.strerror}") from None
     except ValueError:  # a NUL in it
@@ -155,6 +158,9 @@ def _not_empty(secret: Secret | None) -> Secret | None:
         raise ValueError("is empty")
     return secret
 
+
+# Words of a length no key has, and of letters a name has.
+_FILE_NAME = re.compile(r"[./]*[A-Za-z0-9_-]{1,24}([./]+[A-Za-z0-9_-]{1,24})+", re.ASCII)
 
 FILE = WithJsonSchema({"type": "string", "description": "a file name, relative to the configuration file"})
 FILES = WithJsonSchema({"type": "array", "items": {"type": "string"}})

@@ -1,6 +1,5 @@
 """Reading the configuration: YAML, then the environment over it, then one validation that tells every problem."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from extauthz.config.document import read_document, read_value
+from extauthz.config.errors import ConfigError
 from extauthz.config.files import Loading, Program, Secret
+from extauthz.config.hints import hint
 from extauthz.config.model import Config
 
 # TOKEN_HANDLER__APPS__SHOP__CLIENT_ID=... sets apps.shop.client_id.
@@ -17,17 +19,9 @@ PREFIX = "TOKEN_HANDLER__"
 SECRETS = frozenset({"client_secret", "encryption_key", "previous_encryption_key", "shared_secret"})
 
 
-class ConfigError(Exception):
-    """A configuration that cannot be used. `problems`: one line each, beginning with the key."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
 def load(path: Path, program: Program, environ: Mapping[str, str]) -> Config:
     """The configuration of `program`, its files read. Raises ConfigError with every problem at once."""
-    document = _read_yaml(path)
+    document = read_document(path)
     try:
         problems, told = _prepared(document, environ)
         config = Config.model_validate(document, context=Loading(program, path.parent))
@@ -45,35 +39,6 @@ def schema() -> dict[str, Any]:
     return Config.model_json_schema()
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        document = yaml.load(path.read_text(), _UniqueKeys)  # noqa: S506  # a SafeLoader
-    except OSError as error:
-        raise ConfigError([f"{path}: {error.strerror}"]) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark is not None else ""
-        # What YAML quotes at length is the file's text, and may be a secret.
-        what = re.sub(r"'[^'<]{4,}.*", "...", error.problem or "") if isinstance(error, yaml.MarkedYAMLError) else ""
-        raise ConfigError([f"{path}: not YAML{where}" + (f": {what}" if what else "")]) from error
-    if not isinstance(document, dict):
-        raise ConfigError([f"{path}: holds no settings"])
-    return document
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that stands twice in one group: which of two settings counts must not be a matter of order."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """A mapping without repeated keys."""
-        seen: set[object] = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value} stands twice", problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def _prepared(document: dict[str, Any], environ: Mapping[str, str]) -> tuple[list[str], set[str]]:
     """Make `document` ready for validation: what is wrong so far, and the keys of which no more is to be said."""
     secrets = [*_written_secrets(document, ())]
@@ -87,6 +52,8 @@ def _prepared(document: dict[str, Any], environ: Mapping[str, str]) -> tuple[lis
 def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
     """Put the environment's settings into `document`; yield what is wrong with them."""
     for variable in sorted(environ):
+        if variable.startswith(PREFIX[:-1]) and "__" in variable and not variable.startswith(PREFIX):
+            yield f"{variable}: two underscores are needed behind {PREFIX[:-2]}"
         if variable.startswith(PREFIX):
             *groups, key = variable.removeprefix(PREFIX).lower().split("__")
             try:
@@ -108,7 +75,7 @@ def _set(document: dict[str, Any], groups: list[str], key: str, text: str) -> No
     if key in SECRETS:
         target[f"{key}_file"] = Secret(text)
     else:
-        target[key] = yaml.safe_load(text) if text[:1] in ("[", "{") else text
+        target[key] = read_value(text) if text[:1] in ("[", "{") else text
 
 
 def _written_secrets(settings: object, where: tuple[object, ...]) -> Iterator[tuple[str, str]]:
@@ -133,9 +100,11 @@ def _gaps(settings: object, where: tuple[object, ...]) -> Iterator[str]:
 
 def _lines(error: ValidationError, told: Collection[str]) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        key, message = _key(problem["loc"]), problem["msg"].removeprefix("Value error, ")
+        key, kind = _key(problem["loc"]), problem["type"]
+        message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
         if key not in told:
-            yield f"{key}: {_WORDS.get(problem['type'], message)}"
+            meant = hint(schema(), key) if kind == "extra_forbidden" else ""
+            yield f"{key}: {_WORDS.get(kind, message)}{meant}"
 
 
 def _key(path: tuple[object, ...]) -> str:

@@ -110,10 +110,13 @@ class Config(Section):
     @field_validator("apps")
     @classmethod
     def _agents_apart(cls, apps: dict[str, AppConfig]) -> dict[str, AppConfig]:
-        paths = sorted(f"{app.agent_path}/" for app in apps.values())
-        for path, following in pairwise(paths):
+        paths = sorted((f"{app.agent_path}/", name) for name, app in apps.items())
+        for (path, one), (following, other) in pairwise(paths):
             if following.startswith(path):
-                raise ValueError(f"two apps share the agent_path {path[:-1]}, or one's lies below the other's")
+                raise ValueError(
+                    f"{one} and {other} share the agent_path {path[:-1]}, or one's lies below the other's; "
+                    "each needs one of its own"
+                )
         return apps
 
     @field_validator("apps")

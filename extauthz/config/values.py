@@ -69,6 +69,13 @@ def _url(url: str) -> str:
     return url
 
 
+def _issuer(url: str) -> str:
+    split(url)
+    if "/.well-known/" in url:
+        raise ValueError("the issuer identifier is needed: what stands before /.well-known/")
+    return url
+
+
 def _origin(origin: str) -> str:
     if origin_of(origin) != origin:
         raise ValueError(f"an origin is scheme, host and port only, as browsers write it: {origin_of(origin)}")
@@ -110,6 +117,12 @@ def _cors_token(name: str) -> str:
         # https://fetch.spec.whatwg.org/#http-new-header-syntax: a wildcard only without credentials
         raise ValueError("with cookies, browsers take * for a name; list what is meant")
     return name
+
+
+def _cors_method(method: str) -> str:
+    if not method.isupper():
+        raise ValueError("methods are written in capitals: GET")  # they are compared letter by letter
+    return method
 
 
 def _identity_header(name: str) -> str:
@@ -160,6 +173,7 @@ def _host(host: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_url)]
+Issuer = Annotated[str, AfterValidator(_issuer)]
 Origin = Annotated[str, AfterValidator(_origin)]
 AppName = Annotated[str, AfterValidator(_app_name)]
 UrlPath = Annotated[str, AfterValidator(_path)]
@@ -171,5 +185,6 @@ Host = Annotated[str, AfterValidator(_host)]
 RoutePath = Annotated[str, AfterValidator(_route_path)]
 CookiePrefix = Annotated[str, AfterValidator(_cookie_prefix)]
 CorsToken = Annotated[str, AfterValidator(_cors_token)]
+CorsMethod = Annotated[CorsToken, AfterValidator(_cors_method)]
 IdentityHeader = Annotated[str, AfterValidator(_identity_header)]
 HeaderPrefix = Annotated[str, AfterValidator(_header_prefix)]

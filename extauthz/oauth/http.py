@@ -5,6 +5,8 @@ A redirect is an error: following one would carry our client secret to another h
 
 import asyncio
 import json
+import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -50,7 +52,7 @@ class HttpClient:
         self._total_seconds = total_seconds
         self._client = httpx2.AsyncClient(
             transport=transport,
-            verify=httpx2.create_ssl_context(ca_file) if ca_file else True,
+            verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
             timeout=httpx2.Timeout(total_seconds, connect=min(2.0, total_seconds)),
             limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0),
             follow_redirects=False,
@@ -81,8 +83,7 @@ class HttpClient:
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise AuthorizationServerError(Trouble.TIMEOUT, f"{url} did not answer in time") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            kind = type(error).__name__
-            raise AuthorizationServerError(Trouble.UNREACHABLE, f"{url} cannot be reached: {kind}") from error
+            raise AuthorizationServerError(Trouble.UNREACHABLE, f"{url} cannot be reached: {_why(error)}") from error
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Reply:
         request = self._client.build_request(method, url, headers=dict(headers), data=dict(form) if form else None)
@@ -93,6 +94,24 @@ class HttpClient:
             await response.aclose()
         content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         return Reply(response.status_code, content_type, body)
+
+
+def _why(error: BaseException) -> str:
+    """What the system said, in words of ours: a foreign message may quote what it is about."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return f"TLS, the certificate is not trusted ({cause.verify_message})"
+            case ssl.SSLError():
+                return "TLS, the other side does not speak it as we do"
+            case socket.gaierror():
+                return "the name is not known"
+            case ConnectionRefusedError():
+                return "connection refused"
+            case _:
+                cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 async def _read(response: httpx2.Response) -> bytes:

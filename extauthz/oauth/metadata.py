@@ -13,6 +13,7 @@ from extauthz.oauth.http import HttpClient, require_success
 from extauthz.oauth.refreshed import Refreshed
 
 KEEP_SECONDS = 3600.0
+MAX_ISSUER = 200  # characters of what a server calls itself that are repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +47,22 @@ class Discovery:
         return await self._document.get(KEEP_SECONDS)
 
     async def _fetch(self) -> Metadata:
-        reply = await self._http.get(self._issuer.rstrip("/") + "/.well-known/openid-configuration")
-        require_success(reply, "discovery")
+        url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
+        reply = await self._http.get(url)
+        require_success(reply, f"discovery at {url}")
         return read(reply.json(), self._issuer)
 
 
 def read(document: dict[str, Any], issuer: str) -> Metadata:
     """Check a metadata document. The issuer in it must be the configured one, exactly (RFC 8414 section 3.3)."""
     if document.get("issuer") != issuer:
-        raise AuthorizationServerError(Trouble.BAD_ANSWER, f"the metadata is not of issuer {issuer}")
+        says = document.get("issuer")
+        of = (
+            f"of issuer {says}"
+            if isinstance(says, str) and says.isprintable() and len(says) < MAX_ISSUER
+            else "of no issuer"
+        )
+        raise AuthorizationServerError(Trouble.BAD_ANSWER, f"the metadata is {of}, not of the configured {issuer}")
     return Metadata(
         issuer=issuer,
         jwks_uri=_url(document, "jwks_uri"),

@@ -129,7 +129,7 @@ def test_a_file_at_the_socket_s_path_is_not_removed(tmp_path: Path) -> None:
 
 def test_an_agent_s_path_may_not_lie_below_another_s(tmp_path: Path) -> None:
     """One agent's path below another's would make one of them unreachable, and is a mistake told by key."""
-    with pytest.raises(ConfigError, match="apps: two apps share the agent_path /oauth-agent"):
+    with pytest.raises(ConfigError, match="share the agent_path /oauth-agent"):
         load(two_apps(tmp_path), Program.AGENT, {})
 
 

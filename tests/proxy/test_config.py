@@ -122,7 +122,7 @@ def test_two_agents_on_one_path(tmp_path: Path, path: str) -> None:
     """Two apps whose agents have the same path, or one below the other's, cannot be told apart."""
     document = minimal()
     document["apps"]["bank"] = document["apps"]["shop"] | {"agent_path": path}
-    with pytest.raises(ConfigError, match="two apps share the agent_path"):
+    with pytest.raises(ConfigError, match="share the agent_path"):
         load(install(tmp_path, document), Program.EXTAUTHZ, {})
 
 
@@ -218,6 +218,76 @@ def test_a_proxy_with_its_own_client_does_not_open_the_apps_secret(tmp_path: Pat
     loaded(tmp_path, changes)
     with pytest.raises(ConfigError, match=r"apps\.shop\.client_secret_file: no such file"):
         loaded(tmp_path, changes, program=Program.AGENT)
+
+
+HINTS = [
+    ("apps.shop.spaurl", "is apps.<name>.spa_url meant?"),
+    ("apps.shop.audience", "is apps.<name>.upstream.audience meant?"),
+    ("apps.shop.upstream.audiense", "is apps.<name>.upstream.audience meant?"),
+    ("operations", "is extauthz.operations meant?"),
+    ("apps.shop.cookie.prefx", "is apps.<name>.cookie.prefix meant?"),
+    ("apps.shop.rediect_uri", "is apps.<name>.redirect_uri meant?"),
+]
+
+
+@pytest.mark.parametrize(("key", "hint"), HINTS)
+def test_a_misspelt_setting_is_told_with_the_one_that_may_be_meant(tmp_path: Path, key: str, hint: str) -> None:
+    """A setting of nearly that name, or of that name in another group, is named in the complaint."""
+    assert f"{key}: there is no such setting; {hint}" in _problems(tmp_path, {key: "x"})
+
+
+def test_a_setting_like_no_other_gets_no_hint(tmp_path: Path) -> None:
+    """A guess that would only mislead is not made."""
+    assert _problems(tmp_path, {"apps.shop.colour": "x"}) == ["apps.shop.colour: there is no such setting"]
+
+
+@pytest.mark.parametrize("word", ["off", '"off"', "'off'"])
+def test_off_is_a_word(tmp_path: Path, word: str) -> None:
+    """`auth: off` means what it says, quoted or not, in the file and in the environment."""
+    path = install(tmp_path)
+    path.write_text(f"{MINIMAL}    routes: [{{path: /a, auth: {word}}}]\n")
+    assert load(path, Program.EXTAUTHZ, {}).apps["shop"].routes[0].auth == "off"
+    path.write_text(MINIMAL)
+    environ = {"TOKEN_HANDLER__APPS__SHOP__ROUTES": f"[{{path: /a, auth: {word}}}]"}
+    assert load(path, Program.EXTAUTHZ, environ).apps["shop"].routes[0].auth == "off"
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("true", True), ("yes", True), ("on", True), ("false", False), ("no", False)]
+)
+def test_truth_may_be_written_in_any_of_the_usual_words(tmp_path: Path, word: str, value: bool) -> None:
+    """Where a truth value is needed, the older words for it still serve."""
+    path = install(tmp_path)
+    path.write_text(f"{MINIMAL}    dry_run: {word}\n")
+    assert load(path, Program.EXTAUTHZ, {}).apps["shop"].dry_run is value
+
+
+def test_the_address_of_the_metadata_is_no_issuer(tmp_path: Path) -> None:
+    """A pasted discovery URL is told before the first login fails."""
+    url = "https://login.example/.well-known/openid-configuration"
+    assert _problems(tmp_path, {"apps.shop.issuer": url}) == [
+        "apps.shop.issuer: the issuer identifier is needed: what stands before /.well-known/"
+    ]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """The whole name that was tried, where it looks like a name; a pasted key is not repeated."""
+    [problem] = _problems(tmp_path, {"apps.shop.client_secret_file": "secrets/client-secret"})
+    assert problem == f"apps.shop.client_secret_file: no such file: {tmp_path}/secrets/client-secret"
+    [silent] = _problems(tmp_path, {"apps.shop.client_secret_file": "3f" * 32})
+    assert "3f3f" not in silent
+
+
+def test_a_variable_with_one_underscore_too_few_is_told(tmp_path: Path) -> None:
+    """It would be passed over in silence, and what it was meant to protect left open."""
+    with pytest.raises(ConfigError, match="TOKEN_HANDLER_APPS__SHOP__DRY_RUN: two underscores are needed"):
+        loaded(tmp_path, environ={"TOKEN_HANDLER_APPS__SHOP__DRY_RUN": "false"})
+
+
+def test_methods_are_written_in_capitals(tmp_path: Path) -> None:
+    """Browsers compare them letter by letter."""
+    [problem] = _problems(tmp_path, {"apps.shop.cors": {"allow_methods": ["GET", "put"]}})
+    assert problem == "apps.shop.cors.allow_methods[1]: methods are written in capitals: GET"
 
 
 def _problems(folder: Path, changes: dict[str, object]) -> list[str]:

@@ -3,10 +3,14 @@
 import asyncio
 import base64
 import gzip
+import socket
+import ssl
+from pathlib import Path
 
 import httpx2
 import pytest
 from proxy_world.authorization_server import DISCOVERY, INTROSPECT, ISSUER, SECRET, Server, token
+from proxy_world.certificates import Authority
 
 from extauthz.oauth.client_auth import ClientSecretBasic
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
@@ -175,3 +179,37 @@ async def _trouble(server: Server) -> Trouble:
     assert "canary" not in str(failure.value)
     assert SECRET not in str(failure.value)
     return failure.value.trouble
+
+
+async def test_why_a_server_cannot_be_reached(tmp_path: Path) -> None:
+    """Network, DNS and TLS are told apart, by real connections that fail."""
+    authority, stranger = Authority(tmp_path), Authority(tmp_path, "stranger")
+    pair = authority.sign("server")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.certificate, pair.key)
+    http = HttpClient(ca_file=str(stranger.certificate))
+    secure = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0, ssl=context)
+    plain = await asyncio.start_server(_speaks_plainly, "127.0.0.1", 0)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        nobody = probe.getsockname()[1]
+    told = {
+        f"http://127.0.0.1:{nobody}": "connection refused",
+        "http://no-such-host.invalid": "the name is not known",
+        f"https://127.0.0.1:{_port(secure)}": "TLS, the certificate is not trusted",
+        f"https://127.0.0.1:{_port(plain)}": "TLS, the other side does not speak it",
+    }
+    async with secure, plain:
+        for url, why in told.items():
+            with pytest.raises(AuthorizationServerError, match=why):
+                await http.get(url)
+        await http.aclose()
+
+
+def _speaks_plainly(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    writer.close()
+
+
+def _port(server: asyncio.Server) -> int:
+    port: int = server.sockets[0].getsockname()[1]
+    return port
