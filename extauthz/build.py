@@ -18,7 +18,7 @@ from extauthz.oauth.introspection import Introspection
 from extauthz.oauth.jwks import KeySet
 from extauthz.oauth.metadata import Discovery
 from extauthz.outcome import Outcome
-from extauthz.policy import OPAQUE, BearerMode, Cors, Csrf, DoubleSubmit, Policy, Route, Rule
+from extauthz.policy import JWT, OPAQUE, BearerMode, Cors, Csrf, DoubleSubmit, Policy, Route, Rule
 from extauthz.reason import V1_ANSWERS, Reason
 from extauthz.rules.routes import changed
 from extauthz.upstream import UpstreamWay
@@ -28,7 +28,7 @@ from extauthz.upstream.phantom import Phantom
 
 Clock = Callable[[], float]
 
-PHANTOM, JWT = "phantom", "jwt"
+PHANTOM = "phantom"
 # Refusals are small and short-lived; this many are remembered beside the sessions.
 MAX_REFUSALS = 10_000
 
@@ -41,6 +41,25 @@ def build_memory(config: Config, steady: Clock) -> Memory:
         max_entries=min(bounds.max_entries, MAX_REFUSALS), max_bytes=bounds.max_bytes, clock=steady
     )
     return Memory(answers, refusals)
+
+
+def build_apps(
+    config: Config,
+    clients: Mapping[str, HttpClient],
+    *,
+    steady: Clock,
+    wall: Clock,
+    told: frozenset[str] = frozenset(),
+) -> list[App]:
+    """All apps. `told`: claims that doors tell by themselves; clocks as for `build_app`."""
+    apps = [
+        build_app(name, app, clients[name], steady=steady, wall=wall, told=told) for name, app in config.apps.items()
+    ]
+    cookies = frozenset[str]().union(*(app.policy.own_cookies for app in apps))
+    prefixes = tuple(prefix for app in apps for prefix in app.policy.login_cookie_prefixes)
+    return [
+        replace(app, policy=replace(app.policy, own_cookies=cookies, login_cookie_prefixes=prefixes)) for app in apps
+    ]
 
 
 def build_app(
@@ -118,7 +137,7 @@ def _cookies(name: str, app: AppConfig) -> Policy:
         app=name,
         cookie_name=names.access_token,
         own_cookies=names.lasting,
-        login_cookie_prefix=names.login_prefix,
+        login_cookie_prefixes=(names.login_prefix,),
         trusted_origins=frozenset(),
     )
 

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from extauthz.cookies.header import AmbiguousCookie
 from extauthz.outcome import Fault, Outcome, Refused, UpstreamToken
-from extauthz.policy import OPAQUE, Auth, BearerMode, Policy, Rule
+from extauthz.policy import JWT, OPAQUE, Auth, BearerMode, Policy, Rule
 from extauthz.reason import ANSWERS, Reason
 from extauthz.request import Request
 from extauthz.rules import apps, cors, routes
@@ -92,7 +92,9 @@ class Credential:
     @property
     def way(self) -> str:
         """The way its token goes."""
-        return BEARER_JWT if self.is_bearer and self.policy.bearer is BearerMode.JWT else self.rule.way
+        if self.is_bearer and (self.policy.bearer is BearerMode.JWT or self.rule.way == JWT):
+            return BEARER_JWT
+        return self.rule.way
 
 
 def examine(request: Request, policies: Sequence[Policy]) -> Decision | Credential:
@@ -150,7 +152,8 @@ def find_credential(request: Request, policy: Policy, rule: Rule) -> Reason | Cr
     """The client's own token where those are taken, else our cookie, exactly once; never one beside the other."""
     if "authorization" in request.headers and request.cookies.mentions(policy.cookie_name):
         return Reason.TWO_CREDENTIALS
-    if policy.bearer is not BearerMode.DENY:
+    # Where nobody looks into tokens, a client's own would go on as it came.
+    if policy.bearer is BearerMode.JWT or (policy.bearer is BearerMode.INTROSPECT and rule.way != OPAQUE):
         token = bearer_token(request)
         if isinstance(token, Reason):
             return token

@@ -6,10 +6,13 @@ from enum import StrEnum
 from typing import Protocol
 
 from extauthz.identity import IdentityHeaders
+from extauthz.paths import PathPrefixes
 from extauthz.reason import ANSWERS, Answer, Reason
 
 # The way that looks into no token, so that nothing can be required of one.
 OPAQUE = "opaque"
+# The way of tokens that are JWTs already.
+JWT = "jwt"
 
 
 class Auth(StrEnum):
@@ -86,16 +89,21 @@ class DoubleSubmit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """One app. `ways` are those a route may name; `own_cookies` never reach the API."""
+    """One app. `ways` are those a route may name.
+
+    `own_cookies`, and those that begin with a login prefix, never reach the API; they are those of all apps of the
+    proxy, for apps may share a host, and to the API of one the cookie of another is no less of a password.
+    """
 
     app: str
     cookie_name: str
     own_cookies: frozenset[str]
-    login_cookie_prefix: str | None = None
+    login_cookie_prefixes: tuple[str, ...] = ()
     trusted_origins: frozenset[str]
     hosts: frozenset[str] = frozenset()
     rule: Rule = Rule()
     routes: tuple[Route, ...] = ()
+    _paths: PathPrefixes = field(init=False, repr=False, compare=False)
     ways: frozenset[str] = frozenset({"phantom"})
     bearer: BearerMode = BearerMode.DENY
     double_submit: DoubleSubmit | None = None
@@ -104,7 +112,14 @@ class Policy:
     answers: Mapping[Reason, Answer] = field(default_factory=lambda: ANSWERS, repr=False)
     dry_run: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_paths", PathPrefixes(route.path for route in self.routes))
+
+    def rule_at(self, path: str) -> Rule:
+        """The rule for a path. Raises AmbiguousPath."""
+        prefix = self._paths.longest_match(path)
+        return next((route.rule for route in self.routes if route.path == prefix), self.rule)
+
     def is_ours(self, cookie: str) -> bool:
         """Whether a cookie of this name is the token handler's own."""
-        prefix = self.login_cookie_prefix
-        return cookie in self.own_cookies or (prefix is not None and cookie.startswith(prefix))
+        return cookie in self.own_cookies or cookie.startswith(self.login_cookie_prefixes)

@@ -152,12 +152,8 @@ def _check_cookies(values: list[str], gone: set[str], request: Request, policy: 
     seams = ";," if request.cookies.comma_joined else ";"
     for value in values:
         names = [part.partition("=")[0].strip(" \t") for part in re.split(f"[{seams}]", value) if "=" in part]
-        ours = [name for name in names if name in policy.own_cookies or name.startswith(_login_prefix(policy))]
+        ours = [name for name in names if name in policy.own_cookies or name.startswith(policy.login_cookie_prefixes)]
         promise(not ours, f"none of our cookies: {ours}")
-
-
-def _login_prefix(policy: Policy) -> str | tuple[()]:
-    return policy.login_cookie_prefix or ()  # no beginning at all, where there is none
 
 
 def _check_copied(headers: Headers, request: Request, decision: Decision, world: World) -> None:

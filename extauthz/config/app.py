@@ -10,8 +10,8 @@ from extauthz.config.cookie import CookieConfig
 from extauthz.config.files import AppSecretFile, CaFile, Secret, proxy_needs_no_app_client
 from extauthz.config.routes import CorsConfig, Csrf, RouteConfig
 from extauthz.config.section import Section, V, given
-from extauthz.config.upstream import UpstreamConfig
-from extauthz.config.values import Host, IdentityHeader, Origin, Scope, Url, UrlPath, is_loopback, origin_of
+from extauthz.config.upstream import NEEDS_AUDIENCE, UpstreamConfig, takes_jwts
+from extauthz.config.values import Host, IdentityHeader, Issuer, Origin, Scope, Url, UrlPath, is_loopback, origin_of
 from extauthz.cookies.names import CookieNames, V1CookieNames
 
 # What makes a request the agent's own. An app that may choose one of these could redirect codes or downgrade PKCE.
@@ -43,7 +43,7 @@ class AppConfig(Section):
         bool, Field(description="let issuer and app use plain http beyond loopback; for test networks")
     ] = False
     spa_url: Annotated[Url, Field(description="where the app lives; its origin is trusted")]
-    issuer: Annotated[Url, Field(description="the authorization server's issuer identifier, for discovery")]
+    issuer: Annotated[Issuer, Field(description="the authorization server's issuer identifier, for discovery")]
     ca_file: CaFile = None
     client_id: Annotated[str, Field(min_length=1)]
     upstream: UpstreamConfig = UpstreamConfig()
@@ -110,15 +110,11 @@ class AppConfig(Section):
     @field_validator("routes")
     @classmethod
     def _routes_fit(cls, routes: list[RouteConfig], info: ValidationInfo) -> list[RouteConfig]:
-        upstream = info.data.get("upstream")
         for route in routes:
-            way = route.upstream or (upstream.way if upstream else None)
-            if way == "opaque" and (route.scope or route.audience):
-                raise ValueError(
-                    f"{route.path}: neither scope nor audience can be required, for the way opaque looks into no token"
-                )
             try:
                 cls._csrf_fits(route.csrf, info)
+                if "upstream" in info.data:
+                    _way_fits(route, info.data["upstream"])
             except ValueError as error:
                 raise ValueError(f"{route.path}: {error}") from None
         return routes
@@ -165,6 +161,14 @@ class AppConfig(Section):
     def origins(self) -> frozenset[str]:
         """The trusted web origins."""
         return frozenset({origin_of(self.spa_url), *self.trusted_origins})
+
+
+def _way_fits(route: RouteConfig, upstream: UpstreamConfig) -> None:
+    way = route.upstream or upstream.way
+    if way == "opaque" and (route.scope or route.audience):
+        raise ValueError("neither scope nor audience can be required, for the way opaque looks into no token")
+    if takes_jwts(upstream.bearer, way):
+        given(route.audience or upstream.audience, f"as audience {NEEDS_AUDIENCE}")
 
 
 def cookie_names(name: str, app: AppConfig) -> CookieNames:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from extauthz.config.section import Section
-from extauthz.config.values import CorsToken, RoutePath, RouteScope
+from extauthz.config.values import CorsMethod, CorsToken, RoutePath, RouteScope
 
 Way = Literal["phantom", "jwt", "opaque"]
 Csrf = Literal["header", "double-submit", "origin"]
@@ -27,7 +27,7 @@ class RouteConfig(Section):
 class CorsConfig(Section):
     """CORS answered by the proxy; leave it out where Envoy does it, or where app and API share an origin."""
 
-    allow_methods: Annotated[list[CorsToken], Field(min_length=1)] = [
+    allow_methods: Annotated[list[CorsMethod], Field(min_length=1)] = [
         "OPTIONS",
         "HEAD",
         "GET",

@@ -9,6 +9,9 @@ from extauthz.config.routes import Way
 from extauthz.config.section import Section, V, given, needed
 from extauthz.config.values import ScopeToken
 
+# RFC 9068 section 4: a token that is not meant for this API is to be refused.
+NEEDS_AUDIENCE = "where clients send JWTs of their own, to tell which are meant for this API"
+
 
 class UpstreamConfig(Section):
     """How the token in the cookie becomes the token the API gets."""
@@ -37,18 +40,29 @@ class UpstreamConfig(Section):
     def _own_client(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
         return secret if info.data.get("client_id") is None else needed(secret, info, Program.EXTAUTHZ)
 
+    @field_validator("bearer")
+    @classmethod
+    def _bearer_fits(cls, bearer: str, info: ValidationInfo) -> str:
+        if bearer == "introspect" and info.data.get("way") == "opaque":
+            raise ValueError("introspect needs a way that looks into tokens, and opaque passes them on as they came")
+        return bearer
+
     @field_validator("audience")
     @classmethod
     def _audience_fits(cls, audience: str | None, info: ValidationInfo) -> str | None:
-        if info.data.get("bearer") == "jwt":
-            # RFC 9068 section 4: a token that is not meant for this API is to be refused.
-            return given(audience, "with bearer: jwt, to tell which tokens are meant for this API")
+        if takes_jwts(info.data.get("bearer", "deny"), info.data.get("way", "phantom")):
+            return given(audience, NEEDS_AUDIENCE)
         return _looked_into(audience, info)
 
     @field_validator("required_scopes")
     @classmethod
     def _scopes_fit(cls, scopes: list[str], info: ValidationInfo) -> list[str]:
         return _looked_into(scopes, info)
+
+
+def takes_jwts(bearer: str, way: str) -> bool:
+    """Whether clients may send JWTs of their own."""
+    return bearer == "jwt" or (bearer != "deny" and way == "jwt")
 
 
 def _looked_into(required: V, info: ValidationInfo) -> V:

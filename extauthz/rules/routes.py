@@ -8,24 +8,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from extauthz.policy import OPAQUE, Auth, Csrf, Policy, Rule
+from extauthz.paths import AmbiguousPath
+from extauthz.policy import JWT, OPAQUE, Auth, BearerMode, Csrf, Policy, Rule
 from extauthz.reason import Reason
 from extauthz.request import Request
-from extauthz.rules.paths import AmbiguousPath, longest_match
 
 SCOPE = re.compile(r"[\x20\x21\x23-\x5B\x5D-\x7E]*", re.ASCII)  # RFC 6749 section 3.3
 
 
 def rule_for(request: Request, policy: Policy) -> Rule | Reason:
     """The rule, or why there is none to go by."""
-    rule = policy.rule
-    if policy.routes:
-        rules = {route.path: route.rule for route in policy.routes}
-        try:
-            rule = rules.get(longest_match(request.path, rules) or "", rule)
-        except AmbiguousPath:
-            return Reason.AMBIGUOUS_PATH
     settings = {key: value for key, value in request.context.items() if key != "app"}
+    if not settings and not policy.routes:
+        return policy.rule
+    try:
+        # The gateway may have chosen its route by a path that climbs out of it.
+        rule = policy.rule_at(request.path)
+    except AmbiguousPath:
+        return Reason.AMBIGUOUS_PATH
     return changed(rule, settings, policy) if settings else rule
 
 
@@ -41,6 +41,8 @@ def changed(rule: Rule, settings: Mapping[str, str], policy: Policy) -> Rule | R
         return Reason.ROUTE_SETTING
     if new.way == OPAQUE and (changes.get("scopes") or changes.get("audience")):
         return Reason.ROUTE_SETTING  # that way looks into no token
+    if new.way == JWT and new.audience is None and policy.bearer is not BearerMode.DENY:
+        return Reason.ROUTE_SETTING  # a client's JWT must be meant for us (RFC 9068 section 4)
     return new
 
 

@@ -74,8 +74,8 @@ def _check_type(header: Mapping[str, Any], claims: Mapping[str, Any], *, profile
     accepted = PROFILE if profile else ("", "jwt", *PROFILE)
     if str(header.get("typ", "")).lower() not in accepted:
         raise InvalidToken("its type is not that of an access token")
-    if claims.keys() & {"nonce", "at_hash"}:
-        raise InvalidToken("it is an ID token, not an access token")
+    if claims.keys() & {"nonce", "at_hash", "events"}:
+        raise InvalidToken("it is an ID token or a logout token, not an access token")
     missing = [name for name in REQUIRED if name not in claims] if profile else []
     if missing:
         raise InvalidToken(f"it lacks {', '.join(missing)}")

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from proxy_world.asking import UNHURRIED
 
-from extauthz.rules.paths import AmbiguousPath, longest_match
+from extauthz.paths import AmbiguousPath, PathPrefixes
 
 Reading = Callable[[str], str]
 
@@ -271,7 +271,7 @@ SPELT = st.builds(
 def test_every_reading_lies_where_it_was_said(path: str, prefixes: tuple[str, ...], readings: list[Reading]) -> None:
     """Where there is a match, each reading of the path lies under it, however the server compares; so for none."""
     try:
-        found = longest_match(path, prefixes)
+        found = PathPrefixes(prefixes).longest_match(path)
     except AmbiguousPath:
         return
     text = path.partition("?")[0]
@@ -313,7 +313,7 @@ LESS_PROTECTED = [
 def test_found_by_searching(path: str) -> None:
     """Spellings that were once taken for no match, or for a match of the public prefix."""
     with pytest.raises(AmbiguousPath):
-        longest_match(path, ("/public", "/admin"))
+        PathPrefixes(("/public", "/admin")).longest_match(path)
 
 
 @pytest.mark.parametrize(
@@ -335,15 +335,15 @@ def test_found_by_searching(path: str) -> None:
 )
 def test_honest_paths_are_not_refused(path: str, prefix: str) -> None:
     """Letters of every language, dots and blanks where people put them, do not make a path ambiguous."""
-    assert longest_match(path, ("/", "/.well-known", "/wiki/public")) == prefix
+    assert PathPrefixes(("/", "/.well-known", "/wiki/public")).longest_match(path) == prefix
 
 
 def test_the_longest_path() -> None:
     """A path of more than 8000 characters is not looked at; how long its query is does not matter."""
     longest = "/a" * 4000
-    assert longest_match(f"{longest}?{'x' * 50_000}", ("/a",)) == "/a"
+    assert PathPrefixes(("/a",)).longest_match(f"{longest}?{'x' * 50_000}") == "/a"
     with pytest.raises(AmbiguousPath):
-        longest_match(f"{longest}/", ("/a",))
+        PathPrefixes(("/a",)).longest_match(f"{longest}/")
 
 
 @UNHURRIED
@@ -351,6 +351,6 @@ def test_the_longest_path() -> None:
 def test_any_text_at_all(text: str, prefixes: tuple[str, ...]) -> None:
     """It matches one of the prefixes, matches none, or is refused; nothing else is raised."""
     try:
-        assert longest_match(f"/{text}", prefixes) in (None, *prefixes)
+        assert PathPrefixes(prefixes).longest_match(f"/{text}") in (None, *prefixes)
     except AmbiguousPath:
         return

@@ -100,6 +100,21 @@ def test_the_same_app_still_takes_cookies() -> None:
     assert forged.reason is Reason.CSRF_HEADER
 
 
+def test_a_jwt_is_held_to_the_profile_wherever_it_is_taken() -> None:
+    """On a way of JWTs a client's own is verified as an access token for us, not as those our agent has sealed."""
+    found = examine(bearer(), [replace(INTROSPECT, rule=Rule(way="jwt", audience="api"))])
+    assert isinstance(found, Credential)
+    assert found.way == "bearer-jwt"
+
+
+def test_where_nobody_looks_into_tokens_a_clients_own_is_not_taken() -> None:
+    """It would reach the API as it came."""
+    opaque = replace(INTROSPECT, rule=Rule(way="opaque"))
+    decision = examine(bearer(token_handler_version="1", origin=ORIGIN), [opaque])
+    assert isinstance(decision, Deny)
+    assert decision.reason is Reason.NO_CREDENTIALS
+
+
 @pytest.mark.parametrize("policy", [INTROSPECT, JWT], ids=["introspect", "jwt"])
 @pytest.mark.anyio
 async def test_the_token_becomes_the_upstream_token(policy: Policy) -> None:
@@ -134,7 +149,7 @@ async def test_a_token_and_a_cookie_of_the_same_value_share_nothing() -> None:
         bearer("Bearer same"),
         replace(bearer("Bearer same"), host="api.bank.example"),
         ask(cookies=("__Host-Http-bank-at=same",), host="api.bank.example", origin="https://www.bank.example"),
-        replace(bearer("Bearer same"), context={"upstream": "opaque"}),
+        ask(cookies=(f"{COOKIE}=same",), context={"upstream": "opaque"}),
     ]
     for request in asked:
         assert isinstance(proxy.authorizer.decide(request), Pending)

@@ -25,6 +25,7 @@ V1: dict[str, object] = {
     "apps.shop.cookie": {"format": "aes-gcm", "prefix": "example", "encryption_key_file": "encryption.key"}
 }
 COOKIE, ROUTES, CORS = "apps.shop.cookie", "apps.shop.routes", "apps.shop.cors"
+CLIENTS_JWT = "where clients send JWTs of their own, to tell which are meant for this API"
 UPSTREAM, HTTP = "apps.shop.upstream", "extauthz.http"
 
 
@@ -235,6 +236,12 @@ def test_a_jwt_of_a_client_beside_opaque_cookies(tmp_path: Path) -> None:
     assert app.upstream.audience == "api"
 
 
+def test_a_routes_audience_will_do_for_clients_jwts(tmp_path: Path) -> None:
+    """It need not be the app's."""
+    routes = [{"path": "/a", "upstream": "jwt", "audience": "api"}]
+    assert shop(tmp_path, {f"{UPSTREAM}.bearer": "introspect", "apps.shop.routes": routes}).routes
+
+
 @pytest.mark.parametrize("way", ["jwt", "opaque"])
 def test_a_way_without_introspection_needs_no_secret(tmp_path: Path, way: str) -> None:
     """Who never introspects is nobody's client: the proxy starts without the app's secret, the agent does not."""
@@ -290,7 +297,7 @@ TLS_MISTAKES: list[tuple[str, dict[str, object], str]] = [
 
 MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
     # cookie
-    ("an unknown format", {f"{COOKIE}.format": "jwe"}, f"{COOKIE}.format: Input should be 'hpke' or 'aes-gcm'"),
+    ("an unknown format", {f"{COOKIE}.format": "jwe"}, f"{COOKIE}.format: must be 'hpke' or 'aes-gcm'"),
     *(
         (
             f"the prefix {prefix[:9]!r}",
@@ -326,16 +333,31 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
         "name the one before, or leave it out",
     ),
     # upstream
-    ("an unknown way", {f"{UPSTREAM}.way": "x"}, f"{UPSTREAM}.way: Input should be 'phantom', 'jwt' or 'opaque'"),
+    ("an unknown way", {f"{UPSTREAM}.way": "x"}, f"{UPSTREAM}.way: must be 'phantom', 'jwt' or 'opaque'"),
     (
         "an unknown bearer mode",
         {f"{UPSTREAM}.bearer": True},
-        f"{UPSTREAM}.bearer: Input should be 'deny', 'introspect' or 'jwt'",
+        f"{UPSTREAM}.bearer: must be 'deny', 'introspect' or 'jwt'",
     ),
     (
         "bearer jwt without an audience",
         {f"{UPSTREAM}.bearer": "jwt"},
-        f"{UPSTREAM}.audience: is needed with bearer: jwt, to tell which tokens are meant for this API",
+        f"{UPSTREAM}.audience: is needed {CLIENTS_JWT}",
+    ),
+    (
+        "bearer introspect where tokens are JWTs, without an audience",
+        {UPSTREAM: {"way": "jwt", "bearer": "introspect"}},
+        f"{UPSTREAM}.audience: is needed {CLIENTS_JWT}",
+    ),
+    (
+        "the same on a route",
+        {f"{UPSTREAM}.bearer": "introspect", "apps.shop.routes": [{"path": "/a", "upstream": "jwt"}]},
+        f"apps.shop.routes: /a: is needed as audience {CLIENTS_JWT}",
+    ),
+    (
+        "bearer introspect where nobody looks into tokens",
+        {UPSTREAM: {"way": "opaque", "bearer": "introspect"}},
+        f"{UPSTREAM}.bearer: introspect needs a way that looks into tokens, and opaque passes them on as they came",
     ),
     (
         "opaque with scopes",
@@ -367,7 +389,7 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
     (
         "an unknown CSRF mode",
         {"apps.shop.csrf": "none"},
-        "apps.shop.csrf: Input should be 'header', 'double-submit' or 'origin'",
+        "apps.shop.csrf: must be 'header', 'double-submit' or 'origin'",
     ),
     (
         "double submit without its cookie",
@@ -409,12 +431,12 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
     (
         "an unknown auth",
         {ROUTES: [{"path": "/a", "auth": "no"}]},
-        f"{ROUTES}[0].auth: Input should be 'required', 'optional' or 'off'",
+        f"{ROUTES}[0].auth: must be 'required', 'optional' or 'off'",
     ),
     (
         "an unknown way of a route",
         {ROUTES: [{"path": "/a", "upstream": "x"}]},
-        f"{ROUTES}[0].upstream: Input should be 'phantom', 'jwt' or 'opaque'",
+        f"{ROUTES}[0].upstream: must be 'phantom', 'jwt' or 'opaque'",
     ),
     (
         "a scope of two blanks",
@@ -444,7 +466,7 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
     (
         "an unknown setting of a route",
         {ROUTES: [{"path": "/a", "aut": "off"}]},
-        f"{ROUTES}[0].aut: there is no such setting",
+        f"{ROUTES}[0].aut: there is no such setting; is apps.<name>.routes[].auth meant?",
     ),
     ("routes that are no list", {ROUTES: {"path": "/a"}}, f"{ROUTES}: a list is needed, such as [a, b]"),
     ("a route that is a path", {ROUTES: ["/a"]}, f"{ROUTES}[0]: a group of settings is needed"),
@@ -518,7 +540,7 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
         {f"{CORS}.expose_headers": ["x-a\r\nx-b: c"]},
         f"{CORS}.expose_headers[0]: a name without blanks or commas is needed",
     ),
-    ("an age below zero", {f"{CORS}.max_age": -1}, f"{CORS}.max_age: Input should be greater than or equal to 0"),
+    ("an age below zero", {f"{CORS}.max_age": -1}, f"{CORS}.max_age: must be greater than or equal to 0"),
     ("an age in words", {f"{CORS}.max_age": "1d"}, f"{CORS}.max_age: a whole number is needed"),
     ("an age and a half", {f"{CORS}.max_age": 1.5}, f"{CORS}.max_age: a whole number is needed"),
     ("cors switched on by a word", {CORS: True}, f"{CORS}: a group of settings is needed"),
@@ -548,11 +570,11 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
         {f"{HTTP}.listen": "127.0.0.1:1"},
         f"{HTTP}.listen: a list is needed, such as [a, b]",
     ),
-    ("a timeout of nothing", {f"{HTTP}.timeout_seconds": 0}, f"{HTTP}.timeout_seconds: Input should be greater than 0"),
+    ("a timeout of nothing", {f"{HTTP}.timeout_seconds": 0}, f"{HTTP}.timeout_seconds: must be greater than 0"),
     (
         "a timeout of more than a minute",
         {f"{HTTP}.timeout_seconds": 61},
-        f"{HTTP}.timeout_seconds: Input should be less than or equal to 60",
+        f"{HTTP}.timeout_seconds: must be less than or equal to 60",
     ),
     ("a timeout with a unit", {f"{HTTP}.timeout_seconds": "2s"}, f"{HTTP}.timeout_seconds: a number is needed"),
     *(
@@ -572,7 +594,7 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
     (
         "TLS where there is none",
         {"extauthz.operations.tls": {}},
-        "extauthz.operations.tls: there is no such setting",
+        "extauthz.operations.tls: there is no such setting; is extauthz.tls meant?",
     ),
     # TLS
     *(
@@ -707,9 +729,9 @@ VARIABLES = [
     (
         "APPS__SHOP__ROUTES",
         "[{path: /a, auth: no}]",
-        f"{ROUTES}[0].auth: Input should be 'required', 'optional' or 'off'",
+        f"{ROUTES}[0].auth: must be 'required', 'optional' or 'off'",
     ),
-    ("APPS__SHOP__COOKIE__FORMAT", "aes", f"{COOKIE}.format: Input should be 'hpke' or 'aes-gcm'"),
+    ("APPS__SHOP__COOKIE__FORMAT", "aes", f"{COOKIE}.format: must be 'hpke' or 'aes-gcm'"),
     ("EXTAUTHZ__HTTP__LISTEN", "127.0.0.1:1", f"{HTTP}.listen: a list is needed, such as [a, b]"),
 ]
 

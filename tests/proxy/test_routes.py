@@ -7,10 +7,10 @@ from proxy_world.asking import COOKIE, OURS, SHOP, ask, with_headers
 
 from extauthz.decision import Allow, Credential, Deny, Passage, conclude, examine
 from extauthz.outcome import Bearer, UpstreamToken
-from extauthz.policy import Auth, Csrf, Policy, Route, Rule
+from extauthz.paths import AmbiguousPath, PathPrefixes
+from extauthz.policy import Auth, BearerMode, Csrf, Policy, Route, Rule
 from extauthz.reason import Reason
 from extauthz.request import Request
-from extauthz.rules.paths import AmbiguousPath, longest_match
 from extauthz.rules.routes import rule_for
 
 PREFIXES = ("/", "/api/public", "/api/admin", "/api/admin/open")
@@ -59,7 +59,7 @@ GOOD = UpstreamToken(bearer=Bearer("h.p.s"), expires_at=2.0, scopes=frozenset({"
 )
 def test_a_path_every_server_reads_alike(path: str, prefix: str) -> None:
     """Whole segments decide, the longest prefix wins, and escapes that no reading turns into another route are fine."""
-    assert longest_match(path, PREFIXES) == prefix
+    assert PathPrefixes(PREFIXES).longest_match(path) == prefix
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_path_every_server_reads_alike(path: str, prefix: str) -> None:
 def test_a_path_that_servers_read_differently(path: str) -> None:
     """Where one server would see another route than the next, there is no match to go by."""
     with pytest.raises(AmbiguousPath):
-        longest_match(path, [prefix for prefix in PREFIXES if prefix != "/"])
+        PathPrefixes([prefix for prefix in PREFIXES if prefix != "/"]).longest_match(path)
 
 
 def test_without_routes_a_path_is_never_looked_at() -> None:
@@ -254,3 +254,24 @@ def test_an_ambiguous_path_is_refused_even_when_the_route_speaks() -> None:
     """Settings the route leaves out would still hang on the path."""
     policy: Policy = ROUTED
     assert rule_for(ask(path="/api/%61dmin", context={"auth": "off"}), policy) is Reason.AMBIGUOUS_PATH
+
+
+CLIMBING = ["/public/../orders", "/public/..;/orders", "/public/%2e%2e/orders", "/public/x/..%2f..%2forders"]
+
+
+@pytest.mark.parametrize("path", CLIMBING)
+def test_a_path_that_climbs_does_not_choose_the_settings_of_a_route(path: str) -> None:
+    """The gateway may have matched its public route by a path that leads out of it."""
+    assert rule_for(ask(path=path, context={"auth": "off"}), BY_ROUTE) is Reason.AMBIGUOUS_PATH
+    # Where the route says no more than which app it is, nothing hangs on the path.
+    assert rule_for(ask(path=path, context={"app": "shop"}), BY_ROUTE) == BY_ROUTE.rule
+
+
+def test_a_route_of_jwts_needs_an_audience_where_clients_bring_their_own() -> None:
+    """Without one, any API's token would do (RFC 9068 section 4)."""
+    policy = replace(ROUTED, bearer=BearerMode.INTROSPECT)
+    assert rule_for(ask(context={"upstream": "jwt"}), policy) is Reason.ROUTE_SETTING
+    assert rule_for(ask(context={"upstream": "jwt", "audience": "api"}), policy) == replace(
+        policy.rule, way="jwt", audience="api"
+    )
+    assert rule_for(ask(context={"upstream": "jwt"}), ROUTED) == replace(ROUTED.rule, way="jwt")

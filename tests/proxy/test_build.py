@@ -1,0 +1,24 @@
+"""From the settings to the apps."""
+
+import copy
+from pathlib import Path
+
+from proxy_world.installation import install, minimal
+
+from extauthz.build import build_apps
+from extauthz.config import Program, load
+from extauthz.oauth.http import HttpClient
+
+
+def test_every_app_takes_away_the_cookies_of_all(tmp_path: Path) -> None:
+    """On a host that two apps share, the API of one never sees the sessions and logins of the other."""
+    document = minimal()
+    document["apps"]["bank"] = {**copy.deepcopy(document["apps"]["shop"]), "agent_path": "/bank-agent"}
+    config = load(install(tmp_path, document), Program.EXTAUTHZ, {})
+    clients = {name: HttpClient() for name in config.apps}
+    apps = build_apps(config, clients, steady=lambda: 0.0, wall=lambda: 0.0)
+    assert {app.policy.cookie_name for app in apps} == {"__Host-Http-shop-at", "__Host-Http-bank-at"}
+    for app in apps:
+        for cookie in ("__Host-Http-shop-at", "__Host-Http-bank-at", "__Secure-shop-rt", "__Secure-bank-login-x"):
+            assert app.policy.is_ours(cookie)
+        assert not app.policy.is_ours("__Host-Http-store-at")
