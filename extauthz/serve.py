@@ -1,14 +1,18 @@
 """The composition root of the OAuth Proxy: builds every part in dependency order, starts it, and stops it in peace."""
 
 import asyncio
+import resource
 import signal
 import time
 
 import uvloop
 
 from extauthz.authorizer import Authorizer
-from extauthz.build import build_app, build_memory
+from extauthz.build import build_apps, build_memory
 from extauthz.config import Config
+from extauthz.config.listening import PREFIX
+from extauthz.config.model import HttpConfig
+from extauthz.config.values import is_loopback
 from extauthz.doors import resolver
 from extauthz.doors.desk import Desk
 from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
@@ -20,6 +24,8 @@ from extauthz.metrics import Metrics
 from extauthz.oauth.http import HttpClient
 from extauthz.telemetry import Log
 
+DESCRIPTORS = 65_536
+
 
 def run(config: Config, log: Log) -> None:
     """Serve until SIGTERM or SIGINT. Raises ListenError when a listener cannot be opened."""
@@ -29,9 +35,12 @@ def run(config: Config, log: Log) -> None:
 async def serve(config: Config, log: Log) -> None:
     """Build, listen, wait for the signal, drain."""
     stopped = _signals()
+    _take_descriptors()
     clients = {name: HttpClient(ca_file=app.ca_file) for name, app in config.apps.items()}
     proxy = Proxy(config, clients, log)
     await proxy.start()
+    for address in _open_to_strangers(config.extauthz.http):
+        log.warn("open", address=address, detail="whoever reaches it can ask: set shared_secret_file or client_ca_file")
     log.note("listening", addresses=" ".join(proxy.listeners))
     await stopped.wait()
     log.note("draining", seconds=config.extauthz.drain_seconds)
@@ -50,18 +59,15 @@ class Proxy:
         http = self._settings.http
         # The resolver tells more of a user than the app may ask for; where nobody can ask it, nothing is kept for it.
         told = resolver.CLAIMS if http.listen else frozenset[str]()
-        apps = [
-            build_app(name, app, clients[name], steady=time.monotonic, wall=time.time, told=told)
-            for name, app in config.apps.items()
-        ]
+        apps = build_apps(config, clients, steady=time.monotonic, wall=time.time, told=told)
         desk = Desk(Authorizer(apps, build_memory(config, time.monotonic), log, time.time), log, metrics)
         secret = http.shared_secret_file
         dialects = [ENVOY, FORWARD, NGINX, resolver.dialect(http.resolver_prefix)]
         application = doors(dialects, desk, log, secret=secret.reveal() if secret else None, wait=http.timeout_seconds)
         self._grpc = GrpcDoor(desk, log, reflection=self._settings.reflection, tls=self._settings.tls)
-        self._http = HttpServer(application, http.tls)
+        self._http = HttpServer(application, log, http.tls)
         self._operations = Operations(metrics)
-        self._operations_server = HttpServer(self._operations.application())
+        self._operations_server = HttpServer(self._operations.application(), log)
 
     @property
     def listeners(self) -> list[str]:
@@ -81,6 +87,22 @@ class Proxy:
         await self._grpc.stop(self._settings.drain_seconds)
         await self._http.stop()
         await self._operations_server.stop()
+
+
+def _open_to_strangers(http: HttpConfig) -> list[str]:
+    if http.shared_secret_file is not None or (http.tls is not None and http.tls.client_ca_file is not None):
+        return []
+    return [
+        address for address in http.listen if not address.startswith(PREFIX) and not is_loopback(f"http://{address}")
+    ]
+
+
+def _take_descriptors() -> None:
+    """As many as we may have: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _signals() -> asyncio.Event:

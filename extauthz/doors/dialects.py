@@ -11,6 +11,7 @@ from typing import assert_never
 
 from extauthz.cookies.header import CookieHeader
 from extauthz.decision import Allow, Decision, Deny, Headers, Preflight
+from extauthz.doors.header_lines import collect
 from extauthz.request import Request
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
@@ -51,17 +52,9 @@ class Dialect:
 
 def asked(method: str, path: bytes, headers: RawHeaders) -> Asked:
     """Headers joined as everywhere; bytes that are not UTF-8 become lone surrogates, which equal nothing."""
-    joined: dict[str, str] = {}
-    cookies: list[str] = []
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("utf-8", "surrogateescape")
-        if name == "cookie":
-            cookies.append(value)
-        else:
-            joined[name] = f"{joined[name]},{value}" if name in joined else value
-    # The gateway may have joined two lines before we saw them.
-    header = CookieHeader(tuple(cookies), comma_joined=True)
-    return Asked(method=method, path=path.decode("utf-8", "surrogateescape"), headers=joined, cookies=header)
+    lines = ((name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape")) for name, value in headers)
+    joined, cookies = collect(lines, comma_joined=True)
+    return Asked(method=method, path=path.decode("utf-8", "surrogateescape"), headers=joined, cookies=cookies)
 
 
 def read_envoy(asked: Asked) -> Request:

@@ -25,6 +25,7 @@ from extauthz._pb.envoy.type.v3.http_status_pb2 import HttpStatus
 from extauthz._pb.google.rpc.status_pb2 import Status
 from extauthz.cookies.header import CookieHeader
 from extauthz.decision import Allow, Decision, Deny, Headers, Preflight
+from extauthz.doors.header_lines import collect
 from extauthz.request import Request
 
 # The gRPC code beside each HTTP status; Envoy only asks whether it is zero. https://grpc.io/docs/guides/status-codes
@@ -69,23 +70,16 @@ def write(decision: Decision) -> bytes:
 
 
 def _from_headers(http: AttributeContext.HttpRequest) -> tuple[Mapping[str, str], CookieHeader]:
-    headers = {_lower(name): value for name, value in http.headers.items()}
-    cookie = headers.pop("cookie", None)
-    return headers, CookieHeader(() if cookie is None else (cookie,), comma_joined=True)
+    return collect(((_lower(name), value) for name, value in http.headers.items()), comma_joined=True)
 
 
 def _from_header_map(http: AttributeContext.HttpRequest) -> tuple[Mapping[str, str], CookieHeader]:
-    headers: dict[str, str] = {}
-    cookies: list[str] = []
-    for entry in http.header_map.headers:
-        name = _lower(entry.key)
-        # Bytes that are not UTF-8 become lone surrogates: they equal nothing we compare with, and are never sent on.
-        value = entry.raw_value.decode("utf-8", "surrogateescape") or entry.value
-        if name == "cookie":
-            cookies.append(value)
-        else:
-            headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers, CookieHeader(tuple(cookies))
+    # Bytes that are not UTF-8 become lone surrogates: they equal nothing we compare with, and are never sent on.
+    lines = (
+        (_lower(entry.key), entry.raw_value.decode("utf-8", "surrogateescape") or entry.value)
+        for entry in http.header_map.headers
+    )
+    return collect(lines, comma_joined=False)
 
 
 def _lower(name: str) -> str:

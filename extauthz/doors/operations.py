@@ -23,7 +23,9 @@ class Operations:
             Route("/readyz", self._ready),
             Route("/metrics", self._scrape),
         ]
-        return Starlette(routes=routes)
+        application = Starlette(routes=routes)
+        application.router.redirect_slashes = False  # to a host of the caller's choice
+        return application
 
     async def _alive(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")

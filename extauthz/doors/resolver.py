@@ -30,7 +30,7 @@ def dialect(prefix: str) -> Dialect:
 
     def write(decision: Decision) -> Reply:
         match decision:
-            case Allow() if decision.authenticated:
+            case Allow() if decision.authenticated and "sub" in decision.claims:
                 return _reply(_session(decision.claims, prefix))
             case Allow(passage=Passage.ANONYMOUS, waived=None) | Preflight():
                 return _reply(())
@@ -38,6 +38,7 @@ def dialect(prefix: str) -> Dialect:
                 # Trouble, or a gateway that may not ask: neither must look like a user who is logged out.
                 return Reply(status=decision.status, headers=(NO_STORE,))
             case Allow() | Deny():
+                # Refused, or nobody's: where nobody looks into tokens, we do not vouch for them.
                 return _reply(((f"{prefix}session-valid", "false"),))
             case _:
                 assert_never(decision)

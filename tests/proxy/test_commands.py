@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -192,6 +193,38 @@ def test_the_program_serves_and_stops(tmp_path: Path, command: list[str]) -> Non
             events = [json.loads(line)["event"] for line in process.stderr]
         assert events == ["decision", "draining", "stopped"]
         assert process.returncode == 0
+
+
+@pytest.mark.parametrize("secret", [None, "client.secret"], ids=["open", "with a secret"])
+def test_a_door_open_to_strangers_is_told(tmp_path: Path, secret: str | None) -> None:
+    """A door on the network that asks nobody who he is gets a warning at the start; one on loopback does not."""
+    document = put(minimal(), "extauthz.http.listen", ["0.0.0.0:0", "127.0.0.1:0", "[::1]:0"])
+    put(document, "extauthz.http.shared_secret_file", secret)
+    put(document, "extauthz.listen", ["127.0.0.1:0"])
+    command = [str(SCRIPT), "serve", "--config", str(install(tmp_path, document))]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        lines = [json.loads(process.stderr.readline())]
+        while lines[-1]["event"] != "listening":
+            lines.append(json.loads(process.stderr.readline()))
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+    assert [(line["event"], line.get("address")) for line in lines[:-1]] == ([] if secret else [("open", "0.0.0.0:0")])
+
+
+def test_the_program_takes_descriptors_for_all_its_connections(tmp_path: Path) -> None:
+    """The limit most systems start with, 1024, is raised as far as the process may."""
+    document = put(minimal(), "extauthz.listen", ["127.0.0.1:0"])
+    command = [str(SCRIPT), "serve", "--config", str(install(tmp_path, document))]
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = ["sh", "-c", 'ulimit -S -n 256; exec "$@"', "sh"]
+    with subprocess.Popen([*few, *command], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        soft, _ = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+    assert soft == (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536))
 
 
 def _assert_one_line(result: Result, start: str, words: str) -> None:

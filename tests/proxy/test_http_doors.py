@@ -7,7 +7,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 
 from extauthz.config import TlsConfig
 from extauthz.config.listening import ListenError
-from extauthz.doors import resolver
+from extauthz.doors import dialects, http_server, resolver
 from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
 from extauthz.doors.http import doors
 from extauthz.doors.http_server import HttpServer
@@ -34,6 +34,7 @@ from extauthz.request import Request
 
 pytestmark = pytest.mark.anyio
 
+QUIET = log_to(io.StringIO())
 SAYINGS = {"envoy": as_envoy, "forward": as_forwarded, "nginx": as_original}
 ALL = [ENVOY, FORWARD, NGINX, resolver.dialect("x-authgear-")]
 
@@ -253,10 +254,18 @@ async def test_the_resolvers_other_states(request_: Request, state: list[str]) -
 async def test_an_unknown_method_may_change_something() -> None:
     """A gateway that does not tell the method cannot have a request without Origin believed."""
     method, path, lines = as_resolved(ask(origin=None))
-    app = application()
+    proxy = Proxy([FULL], claims=resolver.CLAIMS)
+    proxy.upstream.answer = replace(GOOD, claims=SESSION)
+    app = application(proxy)
     silent = [(name, value) for name, value in lines if name != "x-original-method"]
     assert (await ask_http(app, method, path, silent)).get("x-authgear-session-valid") == ["false"]
     assert (await ask_http(app, method, path, lines)).get("x-authgear-session-valid") == ["true"]
+
+
+async def test_a_session_nobody_has_verified_is_not_vouched_for() -> None:
+    """On the way opaque nobody looks into tokens, so that a session is nobody's (attack 38)."""
+    answer = await resolved(ask())
+    assert answer.get("x-authgear-session-valid") == ["false"]
 
 
 async def test_the_resolvers_prefix_is_a_setting() -> None:
@@ -277,9 +286,9 @@ async def test_a_resolver_in_trouble_says_so() -> None:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, tls: TlsConfig | None = None) -> AsyncIterator[str]:
+async def serving(app: ASGIApp, tls: TlsConfig | None = None, log: io.StringIO | None = None) -> AsyncIterator[str]:
     """The real server on a free port of loopback, or with a unix socket in the environment's stead."""
-    server = HttpServer(app, tls)
+    server = HttpServer(app, log_to(log or io.StringIO()), tls)
     with tempfile.TemporaryDirectory() as folder:
         address = f"unix:{folder}/s"
         server.start([address])
@@ -302,7 +311,7 @@ async def test_a_door_that_stops_finishes_what_is_under_way() -> None:
     """A request that waits for the authorization server gets its answer although the server is told to stop."""
     proxy = Proxy([SHOP])
     proxy.upstream.gate = asyncio.Event()
-    server = HttpServer(application(proxy))
+    server = HttpServer(application(proxy), QUIET)
     with tempfile.TemporaryDirectory() as folder:
         server.start([f"unix:{folder}/s"])
         async with client(f"{folder}/s") as http:
@@ -316,13 +325,69 @@ async def test_a_door_that_stops_finishes_what_is_under_way() -> None:
             await stopping
 
 
+SLOW = {
+    "a request without an end": b"GET /auth/forward HTTP/1.1\r\nhost: extauthz\r\n",
+    "a body without an end": b"POST /healthz HTTP/1.1\r\nhost: extauthz\r\ncontent-length: 9\r\n\r\n1",
+    "a second request without an end": b"GET /x HTTP/1.1\r\nhost: extauthz\r\n\r\nG",
+}
+
+
+@pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
+async def test_a_request_that_takes_its_time_is_ended(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can hold a connection with a request that never ends, however often another byte of it comes."""
+    monkeypatch.setattr(http_server, "READ_SECONDS", 0.3)
+    async with serving(application()) as path:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(sent)
+        while not reader.at_eof():  # which only the server can bring about
+            with suppress(TimeoutError):
+                await asyncio.wait_for(reader.read(4096), 0.05)
+                continue
+            writer.write(b"a")
+        writer.close()
+
+
+async def test_a_connection_made_ahead_is_not_ended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may wait for its first request as long as for its second."""
+    monkeypatch.setattr(http_server, "READ_SECONDS", 0)
+    async with serving(application()) as path:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"GET /x HTTP/1.1\r\nhost: extauthz\r\n\r\n")
+        assert b" 404 " in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    monkeypatch.setattr(http_server, "KEEP_ALIVE_SECONDS", 0.1)
+    async with serving(application()) as path:
+        reader, writer = await asyncio.open_unix_connection(path)
+        assert await reader.read() == b""  # but not for ever
+        writer.close()
+
+
+async def test_what_is_no_http_is_told_in_our_log() -> None:
+    """One line in our own form, without what was sent."""
+    log = io.StringIO()
+    async with serving(application(), log=log) as path:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"canary\r\n\r\n")
+        assert b" 400 " in await reader.read()
+        writer.close()
+    line = json.loads(log.getvalue())
+    assert (line["event"], line["level"], line["detail"]) == ("http", "warning", "Invalid HTTP request received.")
+
+
+def test_header_lines_are_joined_in_order() -> None:
+    """Lines of one name are one value (RFC 9110 section 5.3), but for those of Cookie."""
+    question = dialects.asked("GET", b"/", [(b"X-A", b"1"), (b"cookie", b"a=1"), (b"x-a", b"2"), (b"Cookie", b"a=1")])
+    assert question.headers == {"x-a": "1,2"}
+    assert question.cookies.lines == ("a=1", "a=1")
+
+
 @pytest.mark.parametrize("mutual", [False, True])
 async def test_tls_on_the_network(tmp_path: Path, mutual: bool) -> None:
     """With a certificate the door speaks TLS, and with a client's CA it knows its clients."""
     authority = Authority(tmp_path)
     pair, stranger = authority.sign("server"), Authority(tmp_path, "other").sign("stranger")
     tls = tls_config(pair.certificate, pair.key, authority.certificate if mutual else None)
-    server = HttpServer(application(), tls)
+    server = HttpServer(application(), QUIET, tls)
     address = free_address()
     server.start([address])
     url, lines = f"https://{address}/auth/forward", list(as_forwarded(ask())[2])
@@ -347,7 +412,7 @@ async def test_tls_on_the_network(tmp_path: Path, mutual: bool) -> None:
 async def test_an_address_in_use_is_told() -> None:
     """The second server on one address says which it was."""
     address = free_address()
-    first, second = HttpServer(application()), HttpServer(application())
+    first, second = HttpServer(application(), QUIET), HttpServer(application(), QUIET)
     first.start([address])
     with pytest.raises(ListenError, match=address):
         second.start([address])
@@ -369,6 +434,8 @@ async def test_operations() -> None:
     assert (await ask_http(app, "GET", "/readyz", [])).status == 503
     assert (await ask_http(app, "GET", "/healthz", [])).status == 200
     assert (await ask_http(app, "GET", "/auth/forward", as_forwarded(ask())[2])).status == 404
+    # No redirect: it would lead to whatever host was asked for.
+    assert (await ask_http(app, "GET", "/metrics/", [("host", "evil.example")])).status == 404
 
 
 async def test_no_client_can_make_labels() -> None:
