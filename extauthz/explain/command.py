@@ -3,10 +3,9 @@
 import asyncio
 import sys
 import traceback
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
@@ -14,7 +13,7 @@ from extauthz.config import Program
 from extauthz.config.command import fail, load_or_exit
 from extauthz.explain import curl, words
 from extauthz.explain.log import find
-from extauthz.explain.typed import Typed, header_line, host_of, read_path
+from extauthz.explain.typed import Typed, header_line, read_path
 from extauthz.explain.words import UnusableCommand
 
 MAX_INPUT_BYTES = 1024 * 1024  # a command line longer than this, no shell takes
@@ -100,11 +99,12 @@ def tell(options: Options, world: object) -> int:
     """Print how the request is decided; the exit status. `world` stands in for the real one if it is one."""
     from extauthz.explain import steps, text, witness  # what decides takes a while to import
 
-    request = _typed(options).request(_context(options))
+    typed, context = _typed(options), _context(options)
     if options.file is None:
         raise UnusableCommand("which configuration? --config FILE, or TOKEN_HANDLER_CONFIG")
     config = load_or_exit(options.file, Program.EXTAUTHZ)
     around = world if isinstance(world, witness.World) else witness.World()
+    request = (typed or _pasted()).request(context)
     told = steps.explain(asyncio.run(witness.decide(config, request, live=options.live, world=around)))
     click.echo(text.explanation(told))
     return 0 if told.passes else 1
@@ -118,7 +118,7 @@ def look_up(options: Options) -> int:
         raise UnusableCommand("--log goes with --request-id, and neither with a request")
     name = options.log or "-"
     try:
-        with _open(name) as stream:
+        with click.open_file(name, "rb") as stream:
             found = [text.pairs(pairs) for pairs in find(stream, options.request_id)]
     except OSError as error:
         raise UnusableCommand(f"{name}: {error.strerror}") from error
@@ -129,35 +129,27 @@ def look_up(options: Options) -> int:
     return 0
 
 
-def _open(name: str) -> AbstractContextManager[BinaryIO]:
-    return nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb")
-
-
-def _typed(options: Options) -> Typed:
+def _typed(options: Options) -> Typed | None:
+    """The request; None when it is still to be pasted."""
     if options.command and options.described:
         raise UnusableCommand("--method, --path, --host and -H describe a request without curl")
     if options.command == ("-",):
-        raw = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
-        if len(raw) > MAX_INPUT_BYTES:
-            raise UnusableCommand(f"standard input is longer than {MAX_INPUT_BYTES} bytes")
-        return curl.parse(words.split(raw.decode("utf-8", "surrogateescape")))
+        return None
+    if options.command[:1] == ("-",):
+        raise UnusableCommand('nothing may follow "-": put options before it')
     if options.command:
         return curl.parse(options.command)
     if options.path is None:
         raise UnusableCommand("which request? a curl command line, - to read one from standard input, or --path")
-    return _described(options, options.path)
+    asked = read_path(options.path).with_lines(map(header_line, options.headers))
+    return replace(asked, method=options.method or asked.method, host=options.host or asked.host)
 
 
-def _described(options: Options, path: str) -> Typed:
-    target = read_path(path)
-    lines = [line for line in map(header_line, options.headers) if line is not None]
-    headers = tuple((name, value) for name, value in lines if value is not None)
-    return Typed(
-        method=options.method or "GET",
-        host=options.host or host_of(headers, target.host),
-        path=target.path,
-        headers=headers,
-    )
+def _pasted() -> Typed:
+    raw = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+    if len(raw) > MAX_INPUT_BYTES:
+        raise UnusableCommand(f"standard input is longer than {MAX_INPUT_BYTES} bytes")
+    return curl.parse(words.split(raw.decode("utf-8", "surrogateescape")))
 
 
 def _context(options: Options) -> dict[str, str]:

@@ -7,14 +7,14 @@ import base64
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from urllib.parse import unquote_to_bytes
+from dataclasses import replace
 
-from extauthz.explain.options import DATA, FLAGS, FORM, SHORT, VALUED
-from extauthz.explain.typed import Typed, header_line, host_of, read_url, without_dot_segments
-from extauthz.explain.words import UnusableCommand
+from extauthz.explain.options import DATA, FLAGS, FORM, OURS, SHORT, VALUED
+from extauthz.explain.typed import Typed, header_line, read_url, without_dot_segments
+from extauthz.explain.words import WINDOWS, UnusableCommand
 
 # What may be repeated in an error: a mistyped option could be half a secret.
-_OPTION = re.compile(r"[a-z][a-z0-9.-]{0,30}", re.ASCII)
+_OPTION = re.compile(r"--[a-z][a-z0-9.-]{0,30}|-[ -~]", re.ASCII)
 
 Options = Mapping[str, Sequence[str]]
 
@@ -26,14 +26,9 @@ def parse(words: Sequence[str]) -> Typed:
     given: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in _options(words[1:]):
         given[name].append(value)
-    target = read_url(_one_url(given))
-    headers = _headers(given, target.user)
-    return Typed(
-        method=_method(given),
-        host=host_of(headers, target.host),
-        path=target.path if "path-as-is" in given else without_dot_segments(target.path),
-        headers=headers,
-    )
+    asked = read_url(_one_url(given)).with_lines(_headers(given))
+    path = asked.path if "path-as-is" in given else without_dot_segments(asked.path)
+    return replace(asked, method=_method(given), path=path)
 
 
 def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -45,6 +40,8 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield _long(word[2:], rest)
         elif word.startswith("-"):
             yield from _short(word[1:], rest)
+        elif word.startswith("^"):
+            raise UnusableCommand(WINDOWS)
         else:
             yield "url", word
 
@@ -57,20 +54,25 @@ def _long(name: str, rest: Iterator[str]) -> tuple[str, str]:
     name = name.partition("=")[0]
     if name in VALUED:
         raise UnusableCommand(f"curl's option --{name} takes its value as the next word, not behind an equals sign")
-    shown = f"--{name}" if _OPTION.fullmatch(name) else "that is not one"
-    raise UnusableCommand(f"an option of curl we do not follow: {shown}")
+    if name in OURS:
+        raise UnusableCommand(f"--{name} is an option of explain: put it before curl")
+    raise _not_followed(f"--{name}")
 
 
 def _short(letters: str, rest: Iterator[str]) -> Iterator[tuple[str, str]]:
     for position, letter in enumerate(letters, start=1):
         name = SHORT.get(letter)
         if name is None:
-            shown = f"-{letter}" if letter.isascii() and letter.isprintable() else "that is not one"
-            raise UnusableCommand(f"an option of curl we do not follow: {shown}")
+            raise _not_followed(f"-{letter}")
         if name in VALUED:
             yield name, letters[position:] or _value(f"-{letter}", rest)
             return
         yield name, ""
+
+
+def _not_followed(option: str) -> UnusableCommand:
+    shown = option if _OPTION.fullmatch(option) else "that is not one"
+    return UnusableCommand(f"an option of curl we do not follow: {shown}")
 
 
 def _value(option: str, rest: Iterator[str]) -> str:
@@ -95,18 +97,15 @@ def _method(given: Options) -> str:
     return "POST" if FORM & given.keys() or (DATA & given.keys() and "get" not in given) else "GET"
 
 
-def _headers(given: Options, user_in_url: str) -> tuple[tuple[str, str], ...]:
+def _headers(given: Options) -> list[tuple[str, str | None]]:
     """Those of -H, then those that curl makes itself, unless -H has them, if only to take them away."""
     texts = given.get("header", ())
     if any(text.startswith("@") for text in texts):
         raise UnusableCommand("-H @FILE is not read; give the headers themselves")
-    lines = [line for line in map(header_line, texts) if line is not None]
+    lines = [header_line(text) for text in texts]
     named = {name.lower() for name, _ in lines}
-    own = [(name, value) for name, value in (("cookie", _cookie(given)), ("authorization", _login(given, user_in_url)))]
-    return (
-        *((name, value) for name, value in lines if value is not None),
-        *((name, value) for name, value in own if value and name not in named),
-    )
+    own = (("cookie", _cookie(given)), ("authorization", _login(given)))
+    return [*lines, *((name, value or None) for name, value in own if name not in named)]
 
 
 def _cookie(given: Options) -> str:
@@ -116,13 +115,11 @@ def _cookie(given: Options) -> str:
     return ";".join(texts)
 
 
-def _login(given: Options, user_in_url: str) -> str:
+def _login(given: Options) -> str:
     if "oauth2-bearer" in given:
         return f"Bearer {given['oauth2-bearer'][-1]}"
-    pair = unquote_to_bytes(user_in_url.encode("utf-8", "surrogateescape"))
-    if "user" in given:
-        pair = given["user"][-1].encode("utf-8", "surrogateescape")
+    pair = given.get("user", [""])[-1]
     if not pair:
         return ""
-    user, _, password = pair.partition(b":")
-    return f"Basic {base64.b64encode(user + b':' + password).decode()}"
+    raw = (pair if ":" in pair else f"{pair}:").encode("utf-8", "surrogateescape")
+    return f"Basic {base64.b64encode(raw).decode()}"

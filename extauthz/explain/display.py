@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from extauthz.config import AppConfig
-from extauthz.cookies import hpke, v1
-from extauthz.cookies.envelope import InvalidCookie, decode, unpack
+from extauthz.cookies import hpke
+from extauthz.cookies.envelope import InvalidCookie, unpack
+from extauthz.cookies.v1 import V1Cookies
 from extauthz.policy import Policy
 from extauthz.request import Request
 from extauthz.telemetry import clean
@@ -17,7 +18,7 @@ from extauthz.telemetry import clean
 MOST = 8  # of a list; more would push the rest off the screen
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(:\d{1,5})?|null", re.ASCII)
 _FETCH_SITES = ("same-origin", "same-site", "cross-site", "none")
-_SETTINGS = ("app", "auth", "upstream", "scope", "audience", "csrf")
+_SETTINGS = ("auth", "upstream", "scope", "audience", "csrf")
 
 
 def listed(words: Iterable[str], nothing: str = "none") -> str:
@@ -33,16 +34,6 @@ def moment(seconds: float) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):
         return "at no date there is"
-
-
-def from_now(seconds: float) -> str:
-    """How far away."""
-    return f"in {seconds:.0f} s" if seconds > 0 else f"{-seconds:.0f} s ago"
-
-
-def required(audience: str | None) -> str:
-    """An audience, which may be left open."""
-    return "any" if audience is None else clean(audience)
 
 
 def setting(key: str, value: str) -> str:
@@ -87,7 +78,7 @@ def outside(value: str, app: AppConfig) -> str:
 
 def _is_v1(value: str) -> bool:
     try:
-        raw = decode(value)
+        V1Cookies(()).admit(value)
     except InvalidCookie:
         return False
-    return len(raw) >= v1.MIN_BYTES and raw[0] == v1.VERSION
+    return True

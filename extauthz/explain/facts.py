@@ -5,20 +5,19 @@ Decides nothing: the rules' own small functions are asked what they made of the 
 
 from collections.abc import Callable, Mapping
 
-from extauthz.build import JWT
 from extauthz.cookies.header import OWS, AmbiguousCookie
 from extauthz.decision import BEARER_JWT, Allow
-from extauthz.explain.display import fetch_site, from_now, key_id, listed, moment, origin, outside, required, setting
+from extauthz.explain.display import fetch_site, key_id, listed, moment, origin, outside, setting
 from extauthz.explain.stage import Stage
 from extauthz.explain.witness import Case
 from extauthz.outcome import Refused, UpstreamToken
-from extauthz.policy import OPAQUE, Auth, BearerMode, Csrf, Policy, Rule
+from extauthz.paths import AmbiguousPath, PathPrefixes
+from extauthz.policy import JWT, OPAQUE, Auth, BearerMode, Csrf, Policy, Rule
 from extauthz.reason import Reason
 from extauthz.request import Request
 from extauthz.rules import apps, cors, routes
 from extauthz.rules.bearer import bearer_token
 from extauthz.rules.csrf import CSRF_HEADER, CSRF_VALUE
-from extauthz.rules.paths import AmbiguousPath, longest_match
 from extauthz.telemetry import clean
 
 _PREFIXES = ("__Host-Http-", "__Host-", "__Secure-", "")
@@ -65,14 +64,12 @@ def route(case: Case) -> str:
     policy = policy_of(case)
     found = routes.rule_for(case.request, policy)
     settings = [setting(*pair) for pair in case.request.context.items() if pair[0] != "app"]
-    by_context = f", with the route's own {listed(settings)}" if settings else ""
-    where = f"{_prefix(case.request, policy)}{by_context}"
+    where = _prefix(case.request, policy) + (f", with the route's own {listed(settings)}" if settings else "")
     if isinstance(found, Reason):
         return where
-    wanted = (
-        "" if found.way == OPAQUE else f", scopes {listed(found.scopes, 'any')}, audience {required(found.audience)}"
-    )
-    return f"{where}: auth {found.auth}, csrf {found.csrf}, upstream {found.way}{wanted}"
+    told = f"{where}: auth {found.auth}, csrf {found.csrf}, upstream {found.way}"
+    wanted = f", scopes {listed(found.scopes, 'any')}, audience {clean(found.audience or 'any')}"
+    return told if found.way == OPAQUE else told + wanted
 
 
 def preflight(case: Case) -> str:
@@ -177,10 +174,11 @@ def token(case: Case) -> str:
         return clean(outcome.detail) if isinstance(outcome, Refused) else ""
     if case.credential is not None and case.credential.way == OPAQUE:
         return "not looked into"
+    left = outcome.expires_at - case.now
     return (
-        f"expires {moment(outcome.expires_at)}, {from_now(outcome.expires_at - case.now)}; "
+        f"expires {moment(outcome.expires_at)}, {f'in {left:.0f} s' if left > 0 else f'{-left:.0f} s ago'}; "
         f"scopes {listed(outcome.scopes)} (required: {listed(rule.scopes)}); "
-        f"audience {listed(outcome.audiences)} (required: {required(rule.audience)}); "
+        f"audience {listed(outcome.audiences)} (required: {clean(rule.audience or 'any')}); "
         f"issuer {clean(str(outcome.claims.get('iss')))}"
     )
 
@@ -213,7 +211,7 @@ def _prefix(request: Request, policy: Policy) -> str:
     if not prefixes:
         return "the app's own"
     try:
-        found = longest_match(request.path, prefixes)
+        found = PathPrefixes(prefixes).longest_match(request.path)
     except AmbiguousPath:
         return f"not to be told among {listed(prefixes)}"
     return "no path of routes, so the app's own" if found is None else f"path {found}"

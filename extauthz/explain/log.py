@@ -1,8 +1,8 @@
 """What the proxy's log says of one request, found by its id among whatever else is in the file."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import BinaryIO
+from collections.abc import Iterator, Mapping
+from typing import IO
 
 from extauthz.reason import ADVICE, Reason
 from extauthz.telemetry import clean
@@ -13,7 +13,7 @@ MAX_LINE_BYTES = 64 * 1024
 Found = tuple[tuple[str, str], ...]
 
 
-def find(stream: BinaryIO, request_id: str) -> Iterator[Found]:
+def find(stream: IO[bytes], request_id: str) -> Iterator[Found]:
     """Names and values to show of each decision about `request_id`, in their order."""
     wanted = clean(request_id)
     for raw in iter(lambda: stream.readline(MAX_LINE_BYTES), b""):
@@ -32,20 +32,16 @@ def _read(raw: bytes) -> Mapping[str, object]:
 
 
 def _shown(line: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    path = _text(line, "path").partition("?")[0]
+    path, decision, waived = _text(line, "path").partition("?")[0], _text(line, "decision"), _text(line, "waived")
     yield "time", _text(line, "timestamp")
     yield "app", _text(line, "app") or "-"
     yield "door", _text(line, "door")
     yield "request", f"{_text(line, 'method')} {path} on {_text(line, 'host')}"
-    yield "decision", f"{_text(line, 'status')} {_text(line, 'decision')}"
+    yield "decision", f"{_text(line, 'status')} {decision}"
     yield from ((name, _text(line, name)) for name in ("waived", "detail") if _text(line, name))
-    yield from (("advice", advice) for advice in _advice(_text(line, "decision"), _text(line, "waived")))
+    yield from (("advice", ADVICE[reason]) for reason in Reason if reason in (decision, waived))
 
 
 def _text(line: Mapping[str, object], name: str) -> str:
     value = line.get(name)
     return clean(str(value)) if isinstance(value, str | int | float) else ""
-
-
-def _advice(*words: str) -> Iterable[str]:
-    return (ADVICE[Reason(word)] for word in words if word in set(Reason))

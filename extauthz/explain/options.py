@@ -31,4 +31,5 @@ FLAGS = frozenset(_FLAGS.split())
 FORM = frozenset(_FORM.split())  # each makes the request a POST
 DATA = frozenset(_DATA.split())  # so does each of these, unless -G puts it into the query
 VALUED = FORM | DATA | frozenset(_VALUED.split())
+OURS = frozenset(("app", "config", "context", "help", "host", "live", "log", "method", "path", "request-id"))
 SHORT: Mapping[str, str] = dict(pair.split(":") for pair in _SHORT.split())

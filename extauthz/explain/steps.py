@@ -1,7 +1,7 @@
 """The steps of one decision as values: how each stage ended, what was to be seen there, and what to do about it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from extauthz.decision import Allow, Deny, Passage
@@ -9,7 +9,7 @@ from extauthz.doors.desk import outcome
 from extauthz.explain.facts import FACTS, policy_of, rule_of
 from extauthz.explain.stage import STAGES, Stage
 from extauthz.explain.witness import Case
-from extauthz.reason import ADVICE, Reason
+from extauthz.reason import Reason
 from extauthz.rules.csrf import forgery
 from extauthz.telemetry import clean
 
@@ -26,17 +26,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One stage: its facts, and the reason and advice if it ended the matter."""
+    """One stage: its facts, and the reason if it ended the matter."""
 
     stage: Stage
     state: State
     facts: str
     reason: Reason | None = None
-
-    @property
-    def advice(self) -> str:
-        """What to do."""
-        return "" if self.reason is None else ADVICE[self.reason]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +41,6 @@ class Explanation:
     steps: tuple[Step, ...]
     verdict: str
     passes: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """Where the decision fell."""
-
-    stage: Stage
-    state: State = State.PASSED
-    reason: Reason | None = None
 
 
 def explain(case: Case) -> Explanation:
@@ -67,72 +53,64 @@ def explain(case: Case) -> Explanation:
     )
 
 
-def _end(case: Case) -> _End:
-    decision = case.decision
-    if not case.witness.asked:
-        return _End(Stage.UPSTREAM_TOKEN, State.UNASKED)
-    if isinstance(decision, Deny):
-        return _refused(case, decision.reason)
-    return _passed(case, decision) if isinstance(decision, Allow) else _End(Stage.PREFLIGHT)
+def _step(case: Case, stage: Stage, state: State = State.PASSED, reason: Reason | None = None) -> Step:
+    return Step(stage=stage, state=state, facts=FACTS[stage](case), reason=reason)
 
 
-def _refused(case: Case, reason: Reason) -> _End:
-    return _End(max(STAGES[reason], case.witness.begun), State.REFUSED, reason)
-
-
-def _passed(case: Case, allowed: Allow) -> _End:
-    match allowed.passage:
-        case Passage.DRY_RUN if allowed.waived is not None:
-            return _refused(case, allowed.waived)
-        case Passage.ANONYMOUS:
-            policy, rule = policy_of(case), rule_of(case)
-            reason = allowed.waived or forgery(case.request, policy, rule.csrf) or Reason.NO_CREDENTIALS
-            return _End(STAGES[reason], State.WAIVED, reason)
-        case Passage.AUTH_OFF:
-            return _End(Stage.AUTHENTICATION)
-        case Passage.PREFLIGHT:
-            return _End(Stage.PREFLIGHT)
+def _end(case: Case) -> Step:
+    """Where the decision fell."""
+    match case.decision:
+        case _ if not case.witness.asked:
+            return _step(case, Stage.UPSTREAM_TOKEN, State.UNASKED)
+        case Deny(reason=reason) | Allow(passage=Passage.DRY_RUN, waived=Reason() as reason):
+            return _refused(case, reason)
+        case Allow(passage=Passage.ANONYMOUS, waived=waived):
+            missing = waived or forgery(case.request, policy_of(case), rule_of(case).csrf) or Reason.NO_CREDENTIALS
+            return _step(case, STAGES[missing], State.WAIVED, missing)
+        case Allow(passage=Passage.AUTH_OFF):
+            return _step(case, Stage.AUTHENTICATION)
+        case Allow(passage=Passage.AUTHENTICATED):
+            return _step(case, Stage.UPSTREAM_HEADERS)
         case _:
-            return _End(Stage.UPSTREAM_HEADERS)
+            return _step(case, Stage.PREFLIGHT)
 
 
-def _steps(case: Case, end: _End) -> Iterator[Step]:
+def _refused(case: Case, reason: Reason) -> Step:
+    step = _step(case, max(STAGES[reason], case.witness.begun), State.REFUSED, reason)
+    told = clean(case.witness.told)
+    if reason is not Reason.INTERNAL_ERROR or told in step.facts:
+        return step
+    return replace(step, facts=f"{step.facts}; {told}")  # a fault of ours may have come up at any stage
+
+
+def _steps(case: Case, end: Step) -> Iterator[Step]:
+    by_token = case.credential is not None and case.credential.is_bearer
     for stage in Stage:
         if stage is end.stage:
-            yield Step(stage=stage, state=end.state, facts=_facts(case, end), reason=end.reason)
+            yield end
         elif stage > end.stage:
             yield _after(case, end, stage)
-        elif _is_bearer(case) and Stage.AUTHORIZATION < stage < Stage.UPSTREAM_TOKEN:
+        elif by_token and Stage.AUTHORIZATION < stage < Stage.UPSTREAM_TOKEN:
             yield Step(stage=stage, state=State.OUT, facts="not needed: the client's own token counts")
         else:
-            yield Step(stage=stage, state=State.PASSED, facts=FACTS[stage](case))
+            yield _step(case, stage)
 
 
-def _facts(case: Case, end: _End) -> str:
-    """Those of the stage where it ended; a fault of ours may have come up at any."""
-    facts, told = FACTS[end.stage](case), clean(case.witness.told)
-    return f"{facts}; {told}" if end.reason is Reason.INTERNAL_ERROR and told not in facts else facts
-
-
-def _after(case: Case, end: _End, stage: Stage) -> Step:
+def _after(case: Case, end: Step, stage: Stage) -> Step:
     """A stage behind the end: of a request that passes, the headers are still to be told."""
     passes = isinstance(case.decision, Allow) and end.state is not State.UNASKED
     if passes and stage is Stage.UPSTREAM_HEADERS:
-        return Step(stage=stage, state=State.PASSED, facts=FACTS[stage](case))
+        return _step(case, stage)
     needless = passes and end.state is not State.REFUSED
     return Step(stage=stage, state=State.OUT, facts="not needed" if needless else "not reached")
 
 
-def _is_bearer(case: Case) -> bool:
-    return case.credential is not None and case.credential.is_bearer
-
-
-def _verdict(case: Case, end: _End) -> str:
-    decision = case.decision
+def _verdict(case: Case, end: Step) -> str:
     if end.state is State.UNASKED:
         return "would ask the authorization server"
-    word, status = outcome(decision)
-    if isinstance(decision, Allow) and decision.passage is Passage.DRY_RUN and decision.waived is not None:
-        would = policy_of(case).answers[decision.waived].status
-        return f"{status} {word}: passes without credentials; otherwise {would} {decision.waived}"
+    word, status = outcome(case.decision)
+    match case.decision:
+        case Allow(passage=Passage.DRY_RUN, waived=Reason() as reason):
+            would = policy_of(case).answers[reason].status
+            return f"{status} {word}: passes without credentials; otherwise {would} {reason}"
     return f"{status} {word}"

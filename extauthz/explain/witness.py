@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 from extauthz.authorizer import App, Authorizer, OpensCookies, Pending
-from extauthz.build import build_app, build_memory
+from extauthz.build import build_apps, build_memory
 from extauthz.config import AppConfig, Config
 from extauthz.cookies.access_token import AccessToken
 from extauthz.decision import Credential, Decision
@@ -64,13 +64,13 @@ class Case:
 
 async def decide(config: Config, request: Request, *, live: bool, world: World) -> Case:
     """The decision of `extauthz serve`; without `live`, up to where the authorization server would be asked."""
-    witness, apps = Witness(), list[App]()
+    witness = Witness()
     async with AsyncExitStack() as stack:
-        for name, settings in config.apps.items():
-            client = world.client(settings)
+        clients = {name: world.client(settings) for name, settings in config.apps.items()}
+        for client in clients.values():
             stack.push_async_callback(client.aclose)
-            app = build_app(name, settings, client, steady=world.steady, wall=world.wall)
-            apps.append(_watched(app, witness, live, world))
+        built = build_apps(config, clients, steady=world.steady, wall=world.wall)
+        apps = [_watched(app, witness, live, world) for app in built]
         authorizer = Authorizer(apps, build_memory(config, world.steady), witness, world.wall)
         found = authorizer.decide(request)
         # Each call is bounded as in the server; Envoy's own deadline, which comes with its question, we do not know.
@@ -87,11 +87,25 @@ async def decide(config: Config, request: Request, *, live: bool, world: World) 
 
 
 def _watched(app: App, witness: Witness, live: bool, world: World) -> App:
-    ways: dict[str, UpstreamWay] = {
-        name: _Asked(way, witness, world.steady) if live or name == OPAQUE else _Unasked(witness)
-        for name, way in app.ways.items()
-    }
+    ways = {name: _way(way, witness, world.steady, ask=live or name == OPAQUE) for name, way in app.ways.items()}
     return replace(app, opener=_Watched(app.opener, witness), ways=ways)
+
+
+def _way(way: UpstreamWay, witness: Witness, clock: Callable[[], float], *, ask: bool) -> UpstreamWay:
+    """A way that is looked at, or only stood at."""
+
+    async def watched(token: str) -> UpstreamToken | Refused:
+        witness.begun, witness.asked = Stage.UPSTREAM_TOKEN, ask
+        if not ask:
+            return Refused(Reason.INTERNAL_ERROR)  # never told: that it was reached is all there is to know
+        started = clock()
+        try:
+            witness.outcome = await way(token)
+        finally:
+            witness.seconds = clock() - started
+        return witness.outcome
+
+    return watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,33 +123,3 @@ class _Watched:
         self.witness.begun = Stage.OPEN
         self.witness.opened = self.opener.open(value)
         return self.witness.opened
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A way that is looked at."""
-
-    way: UpstreamWay = field(repr=False)
-    witness: Witness = field(repr=False)
-    clock: Callable[[], float] = field(repr=False)
-
-    async def __call__(self, token: str) -> UpstreamToken | Refused:
-        self.witness.begun = Stage.UPSTREAM_TOKEN
-        started = self.clock()
-        try:
-            self.witness.outcome = await self.way(token)
-        finally:
-            self.witness.seconds = self.clock() - started
-        return self.witness.outcome
-
-
-@dataclass(frozen=True, slots=True)
-class _Unasked:
-    """Stands where a way would be. Its answer is never told: that it was reached is all there is to know."""
-
-    witness: Witness = field(repr=False)
-
-    async def __call__(self, token: str) -> UpstreamToken | Refused:
-        del token
-        self.witness.begun, self.witness.asked = Stage.UPSTREAM_TOKEN, False
-        return Refused(Reason.INTERNAL_ERROR)

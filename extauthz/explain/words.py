@@ -10,7 +10,8 @@ _PIECE = re.compile(
     | '(?P<single> [^']* )'
     | "(?P<double> (?:[^"\\]|\\.)* )"
     | \\(?P<escaped> . )
-    | (?P<plain> [^ \t\r\n'"\\$]+ | \$(?!') )
+    | (?P<operator> [|;&<>] )
+    | (?P<plain> [^ \t\r\n'"\\$|;&<>]+ | \$(?!') )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -18,6 +19,9 @@ _IN_DOUBLE = re.compile(r"\\(?:\r?\n|([\\\"$`]))")
 _IN_ANSI = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|([0-7]{1,3})|(.))", re.DOTALL)
 _LETTERS = {"a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _THEMSELVES = "\\'\"?"
+# Before the first single quote, which Windows has not: a caret before a double quote or the end of the line.
+_FOR_WINDOWS = re.compile(r"\s*curl\s[^']*?\s\^[\"\r\n]")
+WINDOWS = "copied for Windows (cmd); choose Copy as cURL (bash) instead"
 
 
 class UnusableCommand(Exception):
@@ -25,13 +29,17 @@ class UnusableCommand(Exception):
 
 
 def split(text: str) -> list[str]:
-    """The words of `text`. Raises UnusableCommand when a quote is not closed."""
+    """The words of `text`. Raises UnusableCommand when a quote is not closed, or more than a command follows."""
+    if _FOR_WINDOWS.match(text):
+        raise UnusableCommand(WINDOWS)
     words: list[str] = []
     position, open_word = 0, False
     while position < len(text):
         piece = _PIECE.match(text, position)
         if piece is None:
             raise UnusableCommand("a quote is not closed")
+        if piece["operator"]:
+            raise UnusableCommand("| ; & < > without quotes end the command: leave out the rest, or quote the URL")
         position = piece.end()
         if piece.lastgroup == "blank":
             open_word = False

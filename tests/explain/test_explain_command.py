@@ -1,5 +1,6 @@
 """The command `extauthz explain` itself: the ways to name a request, mistakes, and that it starts fast."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from click.testing import CliRunner
 from explain.world import COOKIE, GOOD, URL, Bench, facts, verdict
 
 from extauthz.__main__ import main
-from extauthz.explain.command import MAX_INPUT_BYTES
+from extauthz.explain.command import MAX_INPUT_BYTES, explain
+from extauthz.explain.options import OURS
 
 CANARY = "canary-7f3a"
 
@@ -50,6 +52,11 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "a path without a slash": (["--path", CANARY], "--path needs a path that starts with a slash"),
     "a URL of another kind": (["--path", f"ftp://{CANARY}"], "none of http or https"),
     "a setting without a value": (["--context", CANARY, "--path", "/"], "--context needs KEY=VALUE"),
+    "a header without a colon": (["--path", "/", "-H", CANARY], "a header without a colon or a name"),
+    "a login in a URL": (["--path", f"https://user:pa/{CANARY}@host/"], "the URL holds a login"),
+    "an option behind curl": (["curl", URL, "--live"], "--live is an option of explain: put it before curl"),
+    "an option behind the hyphen": (["-", "--live", CANARY], 'nothing may follow "-": put options before it'),
+    "options beside the hyphen": (["--path", "/", "-"], "describe a request without curl"),
     "an option of curl": (["curl", f"-T{CANARY}"], "an option of curl we do not follow: -T"),
 }
 
@@ -65,7 +72,13 @@ def test_mistakes(tmp_path: Path, arguments: list[str], words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("curl '", "a quote is not closed"), ("x" * (MAX_INPUT_BYTES + 1), "longer")]
+    ("text", "words"),
+    [
+        ("curl '", "a quote is not closed"),
+        ("x" * (MAX_INPUT_BYTES + 1), "longer"),
+        (f"curl '{URL}' | jq", "without quotes end the command"),
+        (f'curl ^"{URL}^" ^\n', "copied for Windows"),
+    ],
 )
 def test_standard_input_that_cannot_be_followed(tmp_path: Path, text: str, words: str) -> None:
     """What is read is bounded, and half a paste is said to be one."""
@@ -88,6 +101,34 @@ def test_no_configuration_named() -> None:
         2,
         "extauthz: which configuration? --config FILE, or TOKEN_HANDLER_CONFIG\n",
     )
+
+
+class Unread(io.BytesIO):
+    """A terminal at which nobody would know what to type."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size == 0, "read too early"  # click looks whether it is binary
+        return b""
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [((), "which configuration?"), (("--config", "nosuch.yaml"), "nosuch.yaml: "), (("--config", "/"), "/: ")],
+)
+def test_the_configuration_comes_before_the_paste(config: tuple[str, ...], words: str) -> None:
+    """Nobody pastes a command line only to hear that a file is missing."""
+    runner = CliRunner(env={"TOKEN_HANDLER_CONFIG": None})
+    result = runner.invoke(main, ["explain", *config, "-"], input=Unread())
+    [line] = result.stderr.splitlines()
+    assert result.exit_code == 2
+    assert line.startswith(f"extauthz: {words}")
+
+
+def test_every_option_of_ours_is_known_behind_curl() -> None:
+    """Those that curl has too go to curl."""
+    names = {name.removeprefix("--") for option in explain.params for name in option.opts if name.startswith("--")}
+    assert names - OURS == {"header"}
+    assert OURS - names == {"help"}
 
 
 def test_the_configuration_named_by_the_environment(tmp_path: Path) -> None:

@@ -78,7 +78,6 @@ def by_request(folder: Path) -> list[Result]:
         [*FULL, *cookie, "-H", f"sec-fetch-site: cross-site {CANARY}"],
         [*FULL, "-u", f"user:{CANARY}"],
         [*FULL, "--oauth2-bearer", CANARY],
-        [f"https://{CANARY}:{CANARY}@api.shop.example/orders", *GOOD],
         [*FULL],
         [*FULL, "-b", f"{CANARY}="],
         [*FULL, "-b", secret],
@@ -171,6 +170,14 @@ def mistaken(folder: Path) -> list[Result]:
         ["curl", URL, "-b", CANARY],
         ["curl", URL, "-H", f"@{CANARY}"],
         ["curl", f"ftp://{CANARY}/"],
+        ["curl", f"https://{CANARY}:{CANARY}@api.shop.example/orders"],
+        ["curl", f"https://user:pa/{CANARY}@api.shop.example/orders"],
+        ["curl", f"https://api.shop.example:{CANARY}/"],
+        ["--path", f"https://user:pa/{CANARY}@api.shop.example/orders"],
+        ["curl", URL, "-H", CANARY],
+        ["curl", URL, f"--context={CANARY}"],
+        ["curl", f"^{URL}/{CANARY}^", "^"],
+        ["-", CANARY],
         [f"curl {CANARY}"],
         ["--path", CANARY],
         ["--path", "/", "--context", CANARY],
@@ -179,6 +186,8 @@ def mistaken(folder: Path) -> list[Result]:
     results = [where.explain(*line) for line in lines]
     results += [
         where.explain("-", stdin=f"curl '{CANARY}"),
+        where.explain("-", stdin=f"curl {URL} | {CANARY}"),
+        where.explain("-", stdin=f'curl ^"{URL}/{CANARY}^" ^\n'),
         where.explain("-", stdin=f"curl -H\0{CANARY} '{URL}{QUERY}'"),
     ]
     return [*results, where.explain("curl", *FULL, world=World(client=broken))]
@@ -233,7 +242,7 @@ def test_no_repr_holds_a_secret(tmp_path: Path) -> None:
     outcome = UpstreamToken(bearer=Bearer(CANARY), expires_at=1.0, claims={"sub": CANARY})
     values = [
         request,
-        typed.read_url(f"https://user:{CANARY}@a.example/{QUERY}"),
+        typed.read_url(f"https://a.example/{CANARY}{QUERY}"),
         options,
         case,
         case.witness,

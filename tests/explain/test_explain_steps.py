@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from click.testing import Result
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from explain.world import COOKIE, GOOD, OPAQUE, SESSION, URL, Bench, facts, states, verdict
 
 from extauthz.config import AppConfig
+from extauthz.cookies.access_token import SealedAccessTokens
 from extauthz.cookies.envelope import pack
 from extauthz.explain.stage import STAGES, Stage
 from extauthz.explain.witness import World
@@ -372,6 +374,18 @@ def test_a_fault_of_ours(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     [line] = result.stderr.splitlines()
     assert line.startswith("extauthz: explain failed: ZeroDivisionError in broken, line ")
+
+
+def test_a_fault_of_ours_at_some_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the proxy answers with internal_error is told at the stage that had begun, by its type alone."""
+
+    def fault(*_: object) -> NoReturn:
+        raise ZeroDivisionError("canary-7f3a")
+
+    monkeypatch.setattr(SealedAccessTokens, "open", fault)
+    said = ends_at(Bench(tmp_path).curl(), "open", Reason.INTERNAL_ERROR)
+    assert f"cookie {COOKIE}; ZeroDivisionError ->" in said
+    assert "canary" not in said
 
 
 def test_the_real_world_is_built(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ READ = {
     "what Chrome writes for an exclamation mark": (r"$'a\u0021b'", ["a!b"]),
     "a character by its number": (r"$'\u00e9\u20ac'", ["é€"]),
     "half a pair": (r"$'\ud83d'", ["\udced\udca0\udcbd"]),
+    "what the shell would take, in quotes": (r"""'a|b;' "c&d" \> $'<'""", ["a|b;", "c&d", ">", "<"]),
     "beside other words": (r"-b $'x=\u0021'y", ["-b", "x=!y"]),
 }
 
@@ -41,6 +42,14 @@ def test_a_quote_that_is_not_closed(text: str) -> None:
     """Half a paste is said to be one, without repeating it."""
     with pytest.raises(UnusableCommand, match=r"^a quote is not closed$"):
         split(text)
+
+
+@pytest.mark.parametrize("end", [" | jq", "|jq", ";", " && echo canary", " > canary", " 2>&1", " &", "\n< canary"])
+def test_what_the_shell_would_take(end: str) -> None:
+    """What is no part of the command is refused, and told without repeating it."""
+    with pytest.raises(UnusableCommand, match=r"^\| ; & < > without quotes end") as raised:
+        split(f"curl 'https://a.example/x'{end}")
+    assert "canary" not in str(raised.value)
 
 
 TEXTS = strategies.text(strategies.characters(exclude_categories=["Cs"]))
