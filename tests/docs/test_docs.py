@@ -7,14 +7,19 @@ from typing import Any
 
 import pytest
 import yaml
+from proxy_world.asking import SHOP, ask
+from proxy_world.certificates import Authority
 
 from extauthz.config import Program, load, schema
 from extauthz.cookies.keys import new_key_pair, new_session_key
+from extauthz.policy import Rule
 from extauthz.reason import ADVICE, ANSWERS, Reason
+from extauthz.rules.routes import rule_for
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+GATEWAYS = (ROOT / "docs" / "gateways.md").read_text()
 REFERENCE = yaml.safe_load((ROOT / "envoy" / "envoy.yaml").read_text())
 
 
@@ -32,21 +37,42 @@ def test_the_reference_fails_closed() -> None:
     assert config["status_on_error"] == {"code": "ServiceUnavailable"}
 
 
+SNIPPETS = {
+    "the README's": [(README, "configuration")],
+    "two apps": [(CONFIGURATION, "two apps")],
+    "with TLS": [(README, "configuration"), (CONFIGURATION, "tls")],
+    "with HTTP doors": [(README, "configuration"), (GATEWAYS, "http doors")],
+}
+
+
+@pytest.mark.parametrize("blocks", SNIPPETS.values(), ids=SNIPPETS)
 @pytest.mark.parametrize("program", Program)
-def test_the_configuration_in_the_readme_is_good(program: Program, tmp_path: Path) -> None:
-    """With the keys that keygen makes, both programs accept the README's configuration."""
-    (tmp_path / "secrets").mkdir()
+def test_configurations_to_copy_are_good(program: Program, blocks: list[tuple[str, str]], tmp_path: Path) -> None:
+    """With the keys that keygen makes, both programs accept what the documentation shows."""
     private, public = new_key_pair("x25519")
     files = {
-        "cookie-private.pem": private,
-        "cookie-public.pem": public,
-        "session.key": new_session_key(),
-        "client-secret": b"secret",
+        "secrets/cookie-private.pem": private,
+        "secrets/cookie-public.pem": public,
+        "secrets/session.key": new_session_key(),
+        **dict.fromkeys(("secrets/client-secret", "secrets/shop-secret", "secrets/office-secret"), b"secret"),
+        "secrets/door-secret": b"secret",
     }
+    for folder in ("secrets", "tls"):
+        (tmp_path / folder).mkdir()
     for name, contents in files.items():
-        (tmp_path / "secrets" / name).write_bytes(contents)
-    (tmp_path / "token-handler.yaml").write_text(block("configuration"))
-    assert list(load(tmp_path / "token-handler.yaml", program, {}).apps) == ["shop"]
+        (tmp_path / name).write_bytes(contents)
+    authority, pair = Authority(tmp_path / "tls"), Authority(tmp_path / "tls", "other").sign("extauthz")
+    assert (authority.certificate.name, pair.key.name) == ("ca.pem", "extauthz.key")
+    pair.key.rename(tmp_path / "tls" / "extauthz-key.pem")
+    (tmp_path / "token-handler.yaml").write_text("".join(block(name, text) for text, name in blocks))
+    assert "shop" in load(tmp_path / "token-handler.yaml", program, {}).apps
+
+
+def test_the_route_to_copy_has_settings_there_are() -> None:
+    """Envoy's route in the documentation is one the proxy serves."""
+    [settings] = yaml.safe_load(block("route of Envoy", CONFIGURATION))["typed_per_filter_config"].values()
+    context = settings["check_settings"]["context_extensions"]
+    assert isinstance(rule_for(ask(context=context), SHOP), Rule)
 
 
 def test_a_single_app_needs_about_ten_lines() -> None:
@@ -90,9 +116,9 @@ def test_the_two_commands_stand_first() -> None:
     assert "python3 -m pip install tox && tox\n" in (ROOT / ".ci" / "run").read_text()
 
 
-def block(name: str) -> str:
-    """The YAML block behind a marker in the README."""
-    found = re.search(rf"<!-- {name} -->\n```yaml\n(.*?)```", README, re.DOTALL)
+def block(name: str, text: str = README) -> str:
+    """The YAML block behind a marker."""
+    found = re.search(rf"<!-- {name} -->\n```yaml\n(.*?)```", text, re.DOTALL)
     assert found is not None
     return found[1]
 
