@@ -117,7 +117,7 @@ class Authorizer:
 
     def _from_memory(self, credential: Credential) -> Decision | Pending:
         app = self._apps[credential.policy.app]
-        key = cache_key(credential)
+        key = cache_key(credential, app.ways[credential.way].varies_by(credential.rule))
         outcome = self._memory.get(key)
         if outcome is not None:
             return conclude(credential, outcome, self._clock())
@@ -145,7 +145,7 @@ class Authorizer:
             # Not remembered: opening it again is cheap, and forged cookies must not push sessions out of the cache.
             return Refused(Reason(error.defect))
         try:
-            outcome: Outcome = await app.ways[credential.way](token)
+            outcome: Outcome = await app.ways[credential.way](token, credential.rule)
         except AuthorizationServerError as error:
             outcome = Fault(Reason(error.trouble), str(error))
             self._report.trouble(app.policy.app, outcome.reason, error)
@@ -181,8 +181,11 @@ class Authorizer:
         return refuse(Reason.INTERNAL_ERROR, request)
 
 
-def cache_key(credential: Credential) -> bytes:
-    """SHA-256 over app, way, kind and value. Scope and audience are checked after a hit, so they are no part of it."""
+def cache_key(credential: Credential, varies_by: tuple[str, ...]) -> bytes:
+    """SHA-256 over app, way, what its answer varies by, kind and value.
+
+    What else a rule requires is checked after a hit.
+    """
     kind = "bearer" if credential.is_bearer else "cookie"
-    named = "\0".join((credential.policy.app, credential.way, kind, credential.value))
+    named = "\0".join((credential.policy.app, credential.way, *varies_by, kind, credential.value))
     return hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()

@@ -26,6 +26,7 @@ from extauthz.policy import Auth, BearerMode, Cors, Csrf, DoubleSubmit, Policy, 
 from extauthz.reason import V1_ANSWERS, Reason
 from extauthz.request import Request
 from extauthz.telemetry import Log, logger
+from extauthz.upstream import OneForAll
 
 NOW = 1_000_000.0
 ORIGIN = "https://www.shop.example"
@@ -68,25 +69,29 @@ class FakeOpener:
         return value[1:]
 
 
-async def exchange(token: str) -> UpstreamToken | Refused:
-    """Any way there is. Raises AuthorizationServerError, and what nobody expects."""
-    match token[:1]:
-        case "i":
-            return Refused(Reason.TOKEN_INACTIVE)
-        case "v":
-            return Refused(Reason.TOKEN_INVALID, "its issuer\r\nis not ours")
-        case "t":
-            raise AuthorizationServerError(Trouble.TIMEOUT, "no answer")
-        case "z":
-            raise Foreseen
-    digest = hashlib.blake2s(token.encode(), key=b"known to nobody outside", digest_size=8).hexdigest()
-    return UpstreamToken(
-        bearer=Bearer(f"ours.{digest}"),
-        expires_at={"e": NOW, "o": math.inf}.get(token[:1], NOW + 300),
-        scopes=frozenset() if token[:1] == "s" else frozenset({"orders", "admin"}),
-        audiences=frozenset() if token[:1] == "a" else frozenset({"bank"}),
-        claims=CLAIMS,
-    )
+class Exchange(OneForAll):
+    """Any way there is."""
+
+    async def __call__(self, token: str, rule: Rule) -> UpstreamToken | Refused:
+        """The first letter decides. Raises AuthorizationServerError, and what nobody expects."""
+        del rule
+        match token[:1]:
+            case "i":
+                return Refused(Reason.TOKEN_INACTIVE)
+            case "v":
+                return Refused(Reason.TOKEN_INVALID, "its issuer\r\nis not ours")
+            case "t":
+                raise AuthorizationServerError(Trouble.TIMEOUT, "no answer")
+            case "z":
+                raise Foreseen
+        digest = hashlib.blake2s(token.encode(), key=b"known to nobody outside", digest_size=8).hexdigest()
+        return UpstreamToken(
+            bearer=Bearer(f"ours.{digest}"),
+            expires_at={"e": NOW, "o": math.inf}.get(token[:1], NOW + 300),
+            scopes=frozenset() if token[:1] == "s" else frozenset({"orders", "admin"}),
+            audiences=frozenset() if token[:1] == "a" else frozenset({"bank"}),
+            claims=CLAIMS,
+        )
 
 
 @dataclass
@@ -170,7 +175,7 @@ class World:
             App(
                 policy=policy,
                 opener=opener,
-                ways=dict.fromkeys(("phantom", "opaque", "jwt", BEARER_JWT), exchange),
+                ways=dict.fromkeys(("phantom", "opaque", "jwt", BEARER_JWT), Exchange()),
                 max_seconds=60.0,
                 claims=frozenset(CLAIMS),
             )

@@ -17,10 +17,10 @@ from extauthz.explain.stage import Stage
 from extauthz.oauth.errors import AuthorizationServerError
 from extauthz.oauth.http import HttpClient
 from extauthz.outcome import Refused, UpstreamToken
-from extauthz.policy import OPAQUE, Policy
+from extauthz.policy import OPAQUE, Policy, Rule
 from extauthz.reason import Reason
 from extauthz.request import Request
-from extauthz.upstream import UpstreamWay
+from extauthz.upstream import OneForAll, UpstreamWay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,25 +87,29 @@ async def decide(config: Config, request: Request, *, live: bool, world: World) 
 
 
 def _watched(app: App, witness: Witness, live: bool, world: World) -> App:
-    ways = {name: _way(way, witness, world.steady, ask=live or name == OPAQUE) for name, way in app.ways.items()}
+    ways = {name: _WatchedWay(way, witness, world.steady, ask=live or name == OPAQUE) for name, way in app.ways.items()}
     return replace(app, opener=_Watched(app.opener, witness), ways=ways)
 
 
-def _way(way: UpstreamWay, witness: Witness, clock: Callable[[], float], *, ask: bool) -> UpstreamWay:
+@dataclass(frozen=True, slots=True)
+class _WatchedWay(OneForAll):
     """A way that is looked at, or only stood at."""
 
-    async def watched(token: str) -> UpstreamToken | Refused:
-        witness.begun, witness.asked = Stage.UPSTREAM_TOKEN, ask
-        if not ask:
-            return Refused(Reason.INTERNAL_ERROR)  # never told: that it was reached is all there is to know
-        started = clock()
-        try:
-            witness.outcome = await way(token)
-        finally:
-            witness.seconds = clock() - started
-        return witness.outcome
+    way: UpstreamWay = field(repr=False)
+    witness: Witness = field(repr=False)
+    clock: Callable[[], float]
+    ask: bool
 
-    return watched
+    async def __call__(self, token: str, rule: Rule) -> UpstreamToken | Refused:
+        self.witness.begun, self.witness.asked = Stage.UPSTREAM_TOKEN, self.ask
+        if not self.ask:
+            return Refused(Reason.INTERNAL_ERROR)  # never told: that it was reached is all there is to know
+        started = self.clock()
+        try:
+            self.witness.outcome = await self.way(token, rule)
+        finally:
+            self.witness.seconds = self.clock() - started
+        return self.witness.outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,21 @@ from collections.abc import Callable
 from extauthz.oauth.errors import InvalidToken
 from extauthz.oauth.jwks import KeySet
 from extauthz.outcome import Refused, UpstreamToken
+from extauthz.policy import Rule
 from extauthz.reason import Reason
+from extauthz.upstream import OneForAll
 from extauthz.upstream.claims import judge
 
 
-class VerifiedJwt:
+class VerifiedJwt(OneForAll):
     """Verifies JWTs of one issuer. `clock`: seconds since the epoch; `profile` insists on RFC 9068."""
 
     def __init__(self, *, keys: KeySet, issuer: str, clock: Callable[[], float], profile: bool) -> None:
         self._keys, self._issuer, self._clock, self._profile = keys, issuer, clock, profile
 
-    async def __call__(self, token: str) -> UpstreamToken | Refused:
+    async def __call__(self, token: str, rule: Rule) -> UpstreamToken | Refused:
         """The same token, when it is good. Raises AuthorizationServerError when the keys cannot be had."""
+        del rule
         now = self._clock()
         try:
             header, claims = await self._keys.verify(token)

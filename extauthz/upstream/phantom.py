@@ -13,11 +13,13 @@ from extauthz.oauth.http import Reply, require_success
 from extauthz.oauth.introspection import Introspection
 from extauthz.oauth.jwks import COMPACT_JWS, KeySet
 from extauthz.outcome import Refused, UpstreamToken
+from extauthz.policy import Rule
 from extauthz.reason import Reason
+from extauthz.upstream import OneForAll
 from extauthz.upstream.claims import judge
 
 
-class Phantom:
+class Phantom(OneForAll):
     """Exchanges opaque tokens by introspection. `clock`: seconds since the epoch."""
 
     def __init__(
@@ -31,8 +33,9 @@ class Phantom:
         self._introspection, self._keys = introspection, keys
         self._issuer, self._clock = issuer, clock
 
-    async def __call__(self, token: str) -> UpstreamToken | Refused:
+    async def __call__(self, token: str, rule: Rule) -> UpstreamToken | Refused:
         """Exchange `token`. Raises AuthorizationServerError, also for a JWT that fails its checks."""
+        del rule
         jwt = read_answer(await self._introspection.ask(token, accept="application/jwt"))
         if jwt is None:
             return Refused(Reason.TOKEN_INACTIVE)

@@ -142,8 +142,8 @@ def test_e50_what_an_answer_is_remembered_under() -> None:
     for request in requests:
         credential = examine(request, policies)
         assert isinstance(credential, Credential)
-        keys.add(cache_key(credential))
-        keys.add(cache_key(replace(credential, policy=replace(policies[0], app="shop2"))))
+        keys.add(cache_key(credential, ()))
+        keys.add(cache_key(replace(credential, policy=replace(policies[0], app="shop2")), ()))
     assert len(keys) == 2 * len(requests)
 
 

@@ -224,7 +224,7 @@ async def test_the_cache_key_does_not_hold_the_cookie() -> None:
     for value in ("sealed", "x" * 4000, "\udcff"):
         found = examine(ask(cookies=(f"{COOKIE}={value}",)), [SHOP])
         assert isinstance(found, Credential)
-        assert len(cache_key(found)) == 32
+        assert len(cache_key(found, ())) == 32
 
 
 async def test_what_the_cache_weighs_follows_the_tokens() -> None:

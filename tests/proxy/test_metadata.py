@@ -8,6 +8,7 @@ from proxy_world.authorization_server import DISCOVERY, ISSUER, Server
 
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.oauth.metadata import Discovery
+from extauthz.policy import Rule
 
 pytestmark = pytest.mark.anyio
 
@@ -93,7 +94,7 @@ async def test_no_introspection_endpoint() -> None:
     server = Server()
     server.describe(introspection_endpoint=None)
     with pytest.raises(AuthorizationServerError, match="introspection_endpoint"):
-        await server.phantom()("opaque")
+        await server.phantom()("opaque", Rule())
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "<html>", "", '"x"'])

@@ -15,6 +15,7 @@ from proxy_world.certificates import Authority
 from extauthz.oauth.client_auth import ClientSecretBasic
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.oauth.http import HttpClient
+from extauthz.policy import Rule
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +25,7 @@ async def test_the_token_is_form_encoded() -> None:
     server = Server()
     server.introspects(token())
     nasty = "a&b+c%20d =&token=e"
-    await server.phantom()(nasty)
+    await server.phantom()(nasty, Rule())
     assert server.form() == {"token": nasty, "token_type_hint": "access_token"}
     assert server.asked_at(INTROSPECT)[0].headers["content-type"] == "application/x-www-form-urlencoded"
 
@@ -33,7 +34,7 @@ async def test_client_secret_basic() -> None:
     """Id and secret are form-encoded before base64, so a colon, a plus, a blank and an é in them survive."""
     server = Server()
     server.introspects(token())
-    await server.phantom()("opaque")
+    await server.phantom()("opaque", Rule())
     scheme, _, value = server.asked_at(INTROSPECT)[0].headers["authorization"].partition(" ")
     assert scheme == "Basic"
     assert base64.b64decode(value) == b"the+proxy:a%2Bb%25%3A%2F+%C3%A9"
@@ -44,7 +45,7 @@ async def test_a_jwt_is_asked_for() -> None:
     """The Accept header names the JWT form, and no compression, which could unfold to any size."""
     server = Server()
     server.introspects(token())
-    await server.phantom()("opaque")
+    await server.phantom()("opaque", Rule())
     headers = server.asked_at(INTROSPECT)[0].headers
     assert headers["accept"] == "application/jwt"
     assert headers["accept-encoding"] == "identity"
@@ -54,7 +55,7 @@ async def test_only_introspection_hears_the_secret() -> None:
     """Metadata and keys are fetched without credentials."""
     server = Server()
     server.introspects(token())
-    await server.phantom()("opaque")
+    await server.phantom()("opaque", Rule())
     assert [request.url.path for request in server.asked if "authorization" in request.headers] == [INTROSPECT]
 
 
@@ -175,7 +176,7 @@ async def test_a_body_that_is_no_answer(body: bytes, content_type: str) -> None:
 
 async def _trouble(server: Server) -> Trouble:
     with pytest.raises(AuthorizationServerError) as failure:
-        await server.phantom()("opaque-canary")
+        await server.phantom()("opaque-canary", Rule())
     assert "canary" not in str(failure.value)
     assert SECRET not in str(failure.value)
     return failure.value.trouble

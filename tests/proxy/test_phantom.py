@@ -9,6 +9,7 @@ from proxy_world.fakes import NOW
 
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.outcome import Refused, UpstreamToken
+from extauthz.policy import Rule
 from extauthz.reason import Reason
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +31,7 @@ async def test_the_jwt_goes_upstream(body: str, content_type: str) -> None:
     """Each documented form of answer gives the JWT as it is, with its expiry and scopes."""
     server = Server()
     server.introspects(body, content_type=content_type)
-    upstream = await server.phantom()("opaque")
+    upstream = await server.phantom()("opaque", Rule())
     assert isinstance(upstream, UpstreamToken)
     assert (upstream.bearer, upstream.expires_at) == (JWT, NOW + 300)
     assert upstream.scopes == {"orders", "profile"}
@@ -52,7 +53,7 @@ async def test_inactive(status: int, body: str, content_type: str) -> None:
     """A token the server calls inactive, or whose JWT has run out, is the user's to renew."""
     server = Server()
     server.introspects(body, status=status, content_type=content_type)
-    refused = await server.phantom()("opaque")
+    refused = await server.phantom()("opaque", Rule())
     assert isinstance(refused, Refused)
     assert refused.reason is Reason.TOKEN_INACTIVE
     assert bool(refused.detail) is body.startswith("ey")  # where the server says otherwise, the log says why
@@ -155,7 +156,7 @@ async def test_types_of_access_tokens(typ: str) -> None:
     """The types of RFC 9068, and the plain one, in any case of letters, serve."""
     server = Server()
     server.introspects(token(header={"typ": typ}))
-    assert isinstance(await server.phantom()("opaque"), UpstreamToken)
+    assert isinstance(await server.phantom()("opaque", Rule()), UpstreamToken)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ async def test_claims_that_serve(claims: dict[str, object]) -> None:
     """What RFC 7519 permits is not refused."""
     server = Server()
     server.introspects(token(claims))
-    assert isinstance(await server.phantom()("opaque"), UpstreamToken)
+    assert isinstance(await server.phantom()("opaque", Rule()), UpstreamToken)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ async def test_audiences(aud: object, audiences: set[str]) -> None:
     """The audiences are the claim, or the texts in it; a claim of another form names nobody."""
     server = Server()
     server.introspects(token({"aud": aud}))
-    upstream = await server.phantom()("opaque")
+    upstream = await server.phantom()("opaque", Rule())
     assert isinstance(upstream, UpstreamToken)
     assert upstream.audiences == audiences
 
@@ -199,7 +200,7 @@ async def test_scopes(scope: object, scopes: set[str]) -> None:
     """Scopes are the words of the claim; a claim of another form grants nothing."""
     server = Server()
     server.introspects(token({"scope": scope}))
-    upstream = await server.phantom()("opaque")
+    upstream = await server.phantom()("opaque", Rule())
     assert isinstance(upstream, UpstreamToken)
     assert upstream.scopes == scopes
 
@@ -222,6 +223,6 @@ async def test_without_keys_nothing_goes_upstream() -> None:
 
 async def _trouble(server: Server) -> Trouble:
     with pytest.raises(AuthorizationServerError) as failure:
-        await server.phantom()("opaque")
+        await server.phantom()("opaque", Rule())
     assert JWT not in str(failure.value)
     return failure.value.trouble

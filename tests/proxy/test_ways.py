@@ -10,6 +10,7 @@ from proxy_world.fakes import NOW
 
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.outcome import Refused, UpstreamToken
+from extauthz.policy import Rule
 from extauthz.reason import Reason
 from extauthz.upstream.jwt import VerifiedJwt
 from extauthz.upstream.opaque import Opaque
@@ -27,7 +28,7 @@ def way(server: Server, *, profile: bool) -> VerifiedJwt:
 
 async def test_an_opaque_token_goes_as_it_is() -> None:
     """Nothing is asked, nothing is known, nothing is changed."""
-    assert await Opaque()("0paque~/+=") == UpstreamToken(bearer="0paque~/+=", expires_at=math.inf)  # type: ignore[arg-type]
+    assert await Opaque()("0paque~/+=", Rule()) == UpstreamToken(bearer="0paque~/+=", expires_at=math.inf)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("profile", [False, True])
@@ -35,7 +36,7 @@ async def test_an_opaque_token_goes_as_it_is() -> None:
 async def test_a_good_jwt_goes_as_it_is(profile: bool, typ: str) -> None:
     """A JWT access token that verifies is the upstream token, with what it says of itself."""
     good = token(PROFILE, header={"typ": typ})
-    verified = await way(Server(), profile=profile)(good)
+    verified = await way(Server(), profile=profile)(good, Rule())
     assert isinstance(verified, UpstreamToken)
     assert (verified.bearer, verified.expires_at) == (good, NOW + 300)
     assert verified.audiences == {"api"}
@@ -46,15 +47,15 @@ async def test_a_good_jwt_goes_as_it_is(profile: bool, typ: str) -> None:
 async def test_a_jwt_from_a_cookie_may_be_of_the_plain_type(typ: str | None) -> None:
     """The agent obtained it as an access token, so the older form serves; from a client it does not (RFC 9068 J1)."""
     older = token(header={} if typ is None else {"typ": typ})
-    assert isinstance(await way(Server(), profile=False)(older), UpstreamToken)
-    refused = await way(Server(), profile=True)(older)
+    assert isinstance(await way(Server(), profile=False)(older, Rule()), UpstreamToken)
+    refused = await way(Server(), profile=True)(older, Rule())
     assert isinstance(refused, Refused)
 
 
 @pytest.mark.parametrize("claim", ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"])
 async def test_a_clients_jwt_has_every_claim_of_the_profile(claim: str) -> None:
     """RFC 9068 section 2.2: each of them is required."""
-    refused = await way(Server(), profile=True)(token({**PROFILE, claim: None}, header=AT_JWT))
+    refused = await way(Server(), profile=True)(token({**PROFILE, claim: None}, header=AT_JWT), Rule())
     assert isinstance(refused, Refused)
     assert refused.reason is Reason.TOKEN_INVALID
 
@@ -92,7 +93,7 @@ BAD = {
 async def test_a_bad_jwt_is_the_clients_fault(jwt: str, profile: bool) -> None:
     """Whatever is wrong with it, it is refused with the same reason, and the log learns which check it was."""
     server = Server()
-    refused = await way(server, profile=profile)(jwt)
+    refused = await way(server, profile=profile)(jwt, Rule())
     assert isinstance(refused, Refused)
     assert refused.reason is Reason.TOKEN_INVALID
     assert refused.detail
@@ -103,7 +104,7 @@ async def test_a_bad_jwt_is_the_clients_fault(jwt: str, profile: bool) -> None:
 @pytest.mark.parametrize("exp", [NOW, NOW - 1, 0, -1])
 async def test_an_expired_jwt_is_to_be_renewed(exp: float) -> None:
     """It was good, and is no longer."""
-    assert await way(Server(), profile=True)(token({**PROFILE, "exp": exp}, header=AT_JWT)) == Refused(
+    assert await way(Server(), profile=True)(token({**PROFILE, "exp": exp}, header=AT_JWT), Rule()) == Refused(
         Reason.TOKEN_EXPIRED
     )
 
@@ -113,7 +114,7 @@ async def test_keys_that_cannot_be_had_are_the_servers_trouble() -> None:
     server = Server()
     server.answers[JWKS] = httpx2.ConnectError("no")
     with pytest.raises(AuthorizationServerError) as raised:
-        await way(server, profile=True)(token(PROFILE, header=AT_JWT))
+        await way(server, profile=True)(token(PROFILE, header=AT_JWT), Rule())
     assert raised.value.trouble is Trouble.UNREACHABLE
 
 
@@ -122,5 +123,5 @@ async def test_a_flood_of_unknown_keys_asks_once() -> None:
     server = Server()
     verify = way(server, profile=True)
     for number in range(100):
-        await verify(token(PROFILE, key=STRANGER, kid=f"k-{number}", header=AT_JWT))
+        await verify(token(PROFILE, key=STRANGER, kid=f"k-{number}", header=AT_JWT), Rule())
     assert len(server.asked_at(JWKS)) <= 2

@@ -13,10 +13,11 @@ from extauthz.decision import BEARER_JWT, Decision
 from extauthz.doors.desk import Desk
 from extauthz.metrics import Metrics
 from extauthz.outcome import Bearer, Outcome, Refused, UpstreamToken
-from extauthz.policy import Policy
+from extauthz.policy import Policy, Rule
 from extauthz.reason import Reason
 from extauthz.request import Request
 from extauthz.telemetry import Log, logger
+from extauthz.upstream import OneForAll
 from proxy_world.asking import SHOP
 
 NOW = 1_000_000.0
@@ -55,7 +56,7 @@ class FakeOpener:
 
 
 @dataclass
-class FakeUpstream:
+class FakeUpstream(OneForAll):
     """Answers every token with `answer`, or raises it; not before `gate` is set."""
 
     answer: UpstreamToken | Refused | Exception = UpstreamToken(  # noqa: RUF009  # frozen
@@ -67,8 +68,9 @@ class FakeUpstream:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[str] = field(default_factory=list)
 
-    async def __call__(self, token: str) -> UpstreamToken | Refused:
+    async def __call__(self, token: str, rule: Rule) -> UpstreamToken | Refused:
         """Exchange `token`."""
+        del rule
         self.asked.append(token)
         self.arrived.set()
         if self.gate is not None:
