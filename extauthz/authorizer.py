@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from random import random
 from typing import Protocol, assert_never
 
 from extauthz.cache import Cache
@@ -26,6 +27,8 @@ from extauthz.upstream import UpstreamWay
 SKEW_SECONDS = 2.0
 # RFC 7662 section 4: an inactive token stays inactive, but replicas of an authorization server may lag.
 NEGATIVE_SECONDS = 5.0
+# Sessions that began together are not all asked about again together: each is, up to this part of the time, earlier.
+JITTER = 0.1
 CLAIM_BYTES = 100  # what a remembered claim weighs beside its text; measured, rounded up
 
 
@@ -50,13 +53,15 @@ class ReportsTrouble(Protocol):
 class App:
     """Everything the proxy needs to serve one app.
 
-    `max_seconds`: the longest an answer may be cached; `claims`: those somebody downstream will ask for.
+    `max_seconds`: the longest an answer may be cached; `stale_seconds`: for how much longer it serves while the
+    authorization server is in trouble (RFC 5861 section 4); `claims`: those somebody downstream will ask for.
     """
 
     policy: Policy
     opener: OpensCookies = field(repr=False)
     ways: Mapping[str, UpstreamWay] = field(repr=False)
     max_seconds: float
+    stale_seconds: float = 0.0
     claims: frozenset[str] = frozenset()
 
 
@@ -83,7 +88,7 @@ class Memory:
 
 
 class Authorizer:
-    """Decides for all apps of one process. `clock`: seconds since the epoch."""
+    """Decides for all apps of one process. `clock`: seconds since the epoch; `chance`: from 0 to 1, at random."""
 
     def __init__(
         self,
@@ -91,10 +96,11 @@ class Authorizer:
         memory: Memory,
         report: ReportsTrouble,
         clock: Callable[[], float],
+        chance: Callable[[], float] = random,
     ) -> None:
         self._apps: Mapping[str, App] = {app.policy.app: app for app in apps}
         self._policies = [app.policy for app in apps]
-        self._memory, self._report, self._clock = memory, report, clock
+        self._memory, self._report, self._clock, self._chance = memory, report, clock, chance
 
     def decide(self, request: Request) -> Decision | Pending:
         """The decision, if it can be had without waiting."""
@@ -145,32 +151,39 @@ class Authorizer:
             # Not remembered: opening it again is cheap, and forged cookies must not push sessions out of the cache.
             return Refused(Reason(error.defect))
         try:
-            outcome: Outcome = await app.ways[credential.way](token, credential.rule)
+            outcome = await app.ways[credential.way](token, credential.rule)
         except AuthorizationServerError as error:
-            outcome = Fault(Reason(error.trouble), str(error))
-            self._report.trouble(app.policy.app, outcome.reason, error)
-        return self._remember(pending, outcome)
+            reason = Reason(error.trouble)
+            self._report.trouble(app.policy.app, reason, error)
+            # Trouble is not remembered: it is over when it is over.
+            return self._memory.answers.stale(pending.key) or Fault(reason, str(error))
+        self._remember(pending, outcome)
+        return outcome
 
-    def _remember(self, pending: Pending, outcome: Outcome) -> Outcome:
+    def _remember(self, pending: Pending, outcome: UpstreamToken | Refused) -> None:
         app = pending.app
         match outcome:
             case UpstreamToken() if pending.credential.way == OPAQUE:
                 pass  # nobody has called it good: made-up tokens would push sessions out
             case UpstreamToken():
                 claims = {name: outcome.claims[name] for name in app.claims & outcome.claims.keys()}
-                outcome = replace(outcome, claims=claims)
-                left = outcome.expires_at - self._clock() - SKEW_SECONDS
                 size = len(outcome.bearer) + sum(CLAIM_BYTES + len(str(claim)) for claim in claims.values())
-                self._memory.answers.put(pending.key, outcome, ttl=min(left, app.max_seconds), payload_bytes=size)
+                left = outcome.expires_at - self._clock() - SKEW_SECONDS
+                ttl = min(left, outcome.max_age, app.max_seconds) * (1 - JITTER * self._chance())
+                self._memory.answers.put(
+                    pending.key,
+                    replace(outcome, claims=claims),
+                    ttl=ttl,
+                    grace=min(app.stale_seconds, left - ttl),
+                    payload_bytes=size,
+                )
             case Refused():
+                self._memory.answers.drop(pending.key)
                 self._memory.refusals.put(
                     pending.key, outcome, ttl=min(NEGATIVE_SECONDS, app.max_seconds), payload_bytes=0
                 )
-            case Fault():
-                pass  # trouble is over when it is over
             case _:
                 assert_never(outcome)
-        return outcome
 
     def _final(self, denied: Deny, request: Request) -> Decision:
         app = self._apps.get(denied.app or "")

@@ -74,6 +74,7 @@ def build_app(
         opener=build_opener(name, app),
         ways=build_ways(app, http, steady, wall),
         max_seconds=app.upstream.cache_seconds,
+        stale_seconds=app.upstream.stale_if_error_seconds,
         claims=told.union(app.identity_headers.values()),
     )
 

@@ -17,10 +17,11 @@ ENTRY_OVERHEAD_BYTES = 600
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[V]):
-    """One cached value. `until`: seconds on the cache's clock; `size`: bytes counted against the bound."""
+    """One cached value. `until` and `gone`: seconds on the cache's clock; `size`: bytes counted against the bound."""
 
     value: V
     until: float
+    gone: float
     size: int
 
 
@@ -47,16 +48,27 @@ class Cache(Generic[V]):
         entry = self._entries.get(key)
         if entry is None:
             return None
-        if entry.until <= self._clock():
-            self.drop(key)
+        now = self._clock()
+        if entry.until <= now:
+            if entry.gone <= now:
+                self.drop(key)
             return None
         self._entries.move_to_end(key)
         return entry.value
 
-    def put(self, key: bytes, value: V, *, ttl: float, payload_bytes: int) -> None:
-        """Keep `value` for `ttl` seconds; not at all when `ttl` is not positive, or it is too heavy."""
+    def stale(self, key: bytes) -> V | None:
+        """The value, also when it is past its time, but not past the grace it was kept with."""
+        entry = self._entries.get(key)
+        return entry.value if entry is not None and self._clock() < entry.gone else None
+
+    def put(self, key: bytes, value: V, *, ttl: float, payload_bytes: int, grace: float = 0.0) -> None:
+        """Keep `value` for `ttl` seconds; not at all when `ttl` is not positive, or it is too heavy.
+
+        `grace`: seconds after that during which it still serves those who ask for what is `stale`.
+        """
         self.drop(key)
-        entry = Entry(value, self._clock() + ttl, payload_bytes + ENTRY_OVERHEAD_BYTES)
+        until = self._clock() + ttl
+        entry = Entry(value, until, until + grace, payload_bytes + ENTRY_OVERHEAD_BYTES)
         if ttl <= 0 or entry.size > self._max_bytes:
             return
         self._entries[key] = entry

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import NewType
 
 from extauthz.reason import Reason
@@ -12,10 +13,14 @@ Bearer = NewType("Bearer", str)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamToken:
-    """What to put upstream, and what is known of it. `expires_at`: seconds since the epoch, infinity when unknown."""
+    """What to put upstream, and what is known of it.
+
+    `expires_at`: seconds since the epoch, infinity when unknown; `max_age`: the longest it may be remembered, seconds.
+    """
 
     bearer: Bearer = field(repr=False)
     expires_at: float
+    max_age: float = inf
     scopes: frozenset[str] = frozenset()
     audiences: frozenset[str] = frozenset()
     claims: Mapping[str, object] = field(default_factory=dict, repr=False)

@@ -34,6 +34,10 @@ class UpstreamConfig(Section):
     cache_seconds: Annotated[
         float, Field(ge=0, le=3600, description="how long a revoked token may go on working at most")
     ] = 60.0
+    stale_if_error_seconds: Annotated[
+        float,
+        Field(ge=0, le=86_400, description="how much longer a known session serves while the server is in trouble"),
+    ] = 0.0
 
     @field_validator("client_secret_file")
     @classmethod

@@ -5,28 +5,40 @@ A redirect is an error: following one would carry our client secret to another h
 
 import asyncio
 import json
+import re
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from math import inf
 from typing import Any
 
 import httpx2
 
+from extauthz.oauth.breaker import CircuitBreaker
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 
 MAX_BODY_BYTES = 256 * 1024  # a JWKS of a hundred RSA keys is 60 kB
+_MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:$|[\s,])", re.ASCII | re.IGNORECASE)
+# What a server says that is overloaded, or a gateway before it. A 500 may be the fault of one request alone: whoever
+# finds one must not be able to have the server left alone.
+OVERLOADED = frozenset({429, 502, 503, 504})
 TOTAL_SECONDS = 5.0  # for a whole call, slow bodies included; connecting may take 2 of them
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of the authorization server, read to its end. `content_type` without parameters, lower case."""
+    """An answer of the authorization server, read to its end.
+
+    `content_type` without parameters, lower case; `max_age`: of Cache-Control (RFC 9111 section 5.2.2.1), seconds.
+    """
 
     status: int
     content_type: str
     body: bytes = field(repr=False)
+    max_age: float = inf
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object. Raises AuthorizationServerError when it is none."""
@@ -40,7 +52,7 @@ class Reply:
 
 
 class HttpClient:
-    """Asks one authorization server. `transport` is for tests; `ca_file` replaces the system's trust store."""
+    """Asks one authorization server. `transport` and `breaker` are for tests; `ca_file` replaces the system's trust."""
 
     def __init__(
         self,
@@ -48,8 +60,10 @@ class HttpClient:
         ca_file: str | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
         total_seconds: float = TOTAL_SECONDS,
+        breaker: CircuitBreaker | None = None,
     ) -> None:
         self._total_seconds = total_seconds
+        self._breaker = breaker or CircuitBreaker(time.monotonic)
         self._client = httpx2.AsyncClient(
             transport=transport,
             verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
@@ -64,36 +78,67 @@ class HttpClient:
 
     async def get(self, url: str) -> Reply:
         """GET, for metadata and keys."""
-        return await self._bounded("GET", url, {"accept": "application/json"}, None)
+        return await self._bounded(self._request("GET", url, {"accept": "application/json"}), repeatable=True)
 
-    async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Reply:
-        """POST a form, URL-encoded."""
-        return await self._bounded("POST", url, headers, form)
+    async def post(
+        self, url: str, form: Mapping[str, str], headers: Mapping[str, str], *, repeatable: bool = False
+    ) -> Reply:
+        """POST a form, URL-encoded. `repeatable`: asking twice does no harm."""
+        return await self._bounded(self._request("POST", url, headers, form), repeatable=repeatable)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _bounded(
-        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
-    ) -> Reply:
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None = None
+    ) -> httpx2.Request:
+        try:
+            return self._client.build_request(method, url, headers=dict(headers), data=dict(form) if form else None)
+        except httpx2.InvalidURL as error:
+            raise AuthorizationServerError(Trouble.UNREACHABLE, f"{url} is no URL") from error
+
+    async def _bounded(self, request: httpx2.Request, *, repeatable: bool) -> Reply:
+        self._breaker.admit()
         try:
             async with asyncio.timeout(self._total_seconds):
-                return await self._send(method, url, headers, form)
+                reply = await self._ask(request, repeatable=repeatable)
         except (TimeoutError, httpx2.TimeoutException) as error:
-            raise AuthorizationServerError(Trouble.TIMEOUT, f"{url} did not answer in time") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise AuthorizationServerError(Trouble.UNREACHABLE, f"{url} cannot be reached: {_why(error)}") from error
+            raise self._failed(Trouble.TIMEOUT, f"{request.url} did not answer in time") from error
+        except httpx2.HTTPError as error:
+            raise self._failed(Trouble.UNREACHABLE, f"{request.url} cannot be reached: {_why(error)}") from error
+        if reply.status in OVERLOADED:
+            self._failed(Trouble.ERROR, f"{request.url} answered status {reply.status}")
+        else:
+            self._breaker.succeeded()
+        return reply
 
-    async def _send(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> Reply:
-        request = self._client.build_request(method, url, headers=dict(headers), data=dict(form) if form else None)
+    def _failed(self, trouble: Trouble, message: str) -> AuthorizationServerError:
+        error = AuthorizationServerError(trouble, message)
+        self._breaker.failed(error)
+        return error
+
+    async def _ask(self, request: httpx2.Request, *, repeatable: bool) -> Reply:
+        try:
+            return await self._send(request)
+        except httpx2.ConnectError:
+            # It has not even been heard. One of several addresses may be down, or the server just starting.
+            return await self._send(request)
+        except (httpx2.NetworkError, httpx2.RemoteProtocolError):
+            # A connection that was kept for us may end the moment we use it.
+            if not repeatable:
+                raise
+            return await self._send(request)
+
+    async def _send(self, request: httpx2.Request) -> Reply:
         response = await self._client.send(request, stream=True)
         try:
             body = await _read(response)
         finally:
             await response.aclose()
-        content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return Reply(response.status_code, content_type, body)
+        headers = response.headers
+        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        return Reply(response.status_code, content_type, body, _max_age(headers.get("cache-control", "")))
 
 
 def _why(error: BaseException) -> str:
@@ -112,6 +157,11 @@ def _why(error: BaseException) -> str:
             case _:
                 cause = cause.__cause__ or cause.__context__
     return type(error).__name__
+
+
+def _max_age(cache_control: str) -> float:
+    found = _MAX_AGE.search(cache_control)
+    return float(found[1]) if found else inf
 
 
 async def _read(response: httpx2.Response) -> bytes:

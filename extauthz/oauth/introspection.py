@@ -18,4 +18,4 @@ class Introspection:
         metadata = await self._discovery.metadata()
         url = endpoint(metadata.introspection_endpoint, "introspection_endpoint")
         headers: Mapping[str, str] = {**self._client.headers(), "accept": accept}
-        return await self._http.post(url, {"token": token, "token_type_hint": "access_token"}, headers)
+        return await self._http.post(url, {"token": token, "token_type_hint": "access_token"}, headers, repeatable=True)

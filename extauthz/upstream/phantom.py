@@ -6,6 +6,7 @@ before it is forwarded: it is about to become a header, and the API's word for w
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from extauthz.oauth.errors import AuthorizationServerError, InvalidToken, Trouble
@@ -17,6 +18,8 @@ from extauthz.policy import Rule
 from extauthz.reason import Reason
 from extauthz.upstream import OneForAll
 from extauthz.upstream.claims import judge
+
+JWT = "application/jwt"
 
 
 class Phantom(OneForAll):
@@ -36,7 +39,8 @@ class Phantom(OneForAll):
     async def __call__(self, token: str, rule: Rule) -> UpstreamToken | Refused:
         """Exchange `token`. Raises AuthorizationServerError, also for a JWT that fails its checks."""
         del rule
-        jwt = read_answer(await self._introspection.ask(token, accept="application/jwt"))
+        reply = await self._introspection.ask(token, accept=JWT)
+        jwt = read_answer(reply)
         if jwt is None:
             return Refused(Reason.TOKEN_INACTIVE)
         now = self._clock()
@@ -46,7 +50,10 @@ class Phantom(OneForAll):
         except InvalidToken as error:
             # Introspection called it good, so this is no fault of the user's.
             raise AuthorizationServerError(Trouble.BAD_ANSWER, f"the phantom token: {error}") from error
-        return phantom if phantom.expires_at > now else Refused(Reason.TOKEN_INACTIVE, "its JWT has run out")
+        if phantom.expires_at <= now:
+            return Refused(Reason.TOKEN_INACTIVE, "its JWT has run out")
+        # Of a bare JWT the server says how long it may be kept; JSON is marked no-store as a matter of course.
+        return replace(phantom, max_age=reply.max_age) if reply.content_type == JWT else phantom
 
 
 def read_answer(reply: Reply) -> str | None:
@@ -54,7 +61,7 @@ def read_answer(reply: Reply) -> str | None:
     if reply.status == 204:
         return None
     require_success(reply, "introspection")
-    if reply.content_type == "application/jwt":
+    if reply.content_type == JWT:
         return _jwt(reply.body.decode("latin-1").strip())
     if reply.content_type == "application/json":
         return _from_json(reply.json())

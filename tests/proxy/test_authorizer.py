@@ -1,6 +1,7 @@
 """The main path: what is answered at once, what is asked for once, and that nothing is ever raised."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from proxy_world.asking import BANK, COOKIE, OURS, SHOP, ask
@@ -14,7 +15,7 @@ from extauthz.cookies.keys import new_key_pair, read_private_key
 from extauthz.cookies.purpose import Purpose
 from extauthz.decision import Allow, Credential, Decision, Deny, examine
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
-from extauthz.outcome import Refused
+from extauthz.outcome import Refused, UpstreamToken
 from extauthz.reason import Reason
 
 KEY = read_private_key(new_key_pair("x25519")[0])
@@ -35,10 +36,10 @@ async def test_the_second_request_is_answered_at_once() -> None:
 
 
 async def test_a_flood_of_first_requests_is_one_flight() -> None:
-    """Two hundred first requests of one session open one cookie, ask once, and all are let through."""
+    """A thousand first requests of one session open one cookie, ask once, and all are let through."""
     proxy = Proxy()
     gate = proxy.upstream.gate = asyncio.Event()
-    waiting = [asyncio.create_task(proxy.settle(ask())) for _ in range(200)]
+    waiting = [asyncio.create_task(proxy.settle(ask())) for _ in range(1000)]
     await asyncio.sleep(0)
     gate.set()
     decisions = await asyncio.gather(*waiting)
@@ -217,6 +218,92 @@ async def test_sessions_share_no_answers() -> None:
     proxy = Proxy()
     await proxy.settle(ask())
     assert isinstance(proxy.authorizer.decide(ask(cookies=(OURS + "x",))), Pending)
+
+
+@pytest.mark.parametrize(("chance", "served_for"), [(0.0, 60.0), (0.5, 57.0), (1.0, 54.0)])
+async def test_sessions_are_not_asked_about_again_all_at_once(chance: float, served_for: float) -> None:
+    """The time an answer serves is up to a tenth shorter, by chance, and never longer."""
+    proxy = Proxy()
+    proxy.chance = chance
+    await proxy.settle(ask())
+    proxy.wait(served_for - 0.01)
+    assert isinstance(proxy.authorizer.decide(ask()), Allow)
+    proxy.wait(0.02)
+    assert isinstance(proxy.authorizer.decide(ask()), Pending)
+
+
+@pytest.mark.parametrize(("max_age", "served_for"), [(10.0, 10), (0.0, 0), (3600.0, 60)])
+async def test_no_longer_than_the_authorization_server_says(max_age: float, served_for: float) -> None:
+    """The server's max-age bounds how long an answer serves, and does not lengthen it."""
+    proxy = Proxy()
+    assert isinstance(proxy.upstream.answer, UpstreamToken)
+    proxy.upstream.answer = replace(proxy.upstream.answer, max_age=max_age)
+    await proxy.settle(ask())
+    proxy.wait(served_for - 0.01)
+    assert isinstance(proxy.authorizer.decide(ask()), Allow) is (served_for > 0)
+    proxy.wait(0.02)
+    assert isinstance(proxy.authorizer.decide(ask()), Pending)
+
+
+TROUBLE = AuthorizationServerError(Trouble.UNREACHABLE, "it is down")
+
+
+async def test_stale_if_error() -> None:
+    """Where the app allows it, a known session outlives an outage for so long; a new one does not get in."""
+    proxy = Proxy(stale_seconds=100)
+    await proxy.settle(ask())
+    proxy.upstream.answer = TROUBLE
+    proxy.wait(159)
+    assert isinstance(await proxy.settle(ask()), Allow)
+    assert len(proxy.report.troubles) == 1  # and the operator knows
+    assert _refusal(await proxy.settle(ask(cookies=(f"{COOKIE}=another",)))) == (Reason.AS_UNREACHABLE, 503)
+    proxy.wait(2)
+    assert _refusal(await proxy.settle(ask())) == (Reason.AS_UNREACHABLE, 503)
+
+
+async def test_stale_if_error_never_outlives_the_token() -> None:
+    """Two seconds before the token runs out it is over."""
+    proxy = Proxy(stale_seconds=1000)
+    proxy.upstream.good_for(80)
+    await proxy.settle(ask())
+    proxy.upstream.answer = TROUBLE
+    proxy.wait(77.9)
+    assert isinstance(await proxy.settle(ask()), Allow)
+    proxy.wait(0.2)
+    assert _refusal(await proxy.settle(ask())) == (Reason.AS_UNREACHABLE, 503)
+
+
+async def test_stale_if_error_is_no_second_chance() -> None:
+    """A token found inactive does not come back when the server goes down afterwards."""
+    proxy = Proxy(stale_seconds=1000)
+    await proxy.settle(ask())
+    proxy.wait(61)
+    proxy.upstream.answer = Refused(Reason.TOKEN_INACTIVE)
+    assert _refusal(await proxy.settle(ask())) == (Reason.TOKEN_INACTIVE, 401)
+    proxy.upstream.answer = TROUBLE
+    proxy.wait(6)
+    assert _refusal(await proxy.settle(ask())) == (Reason.AS_UNREACHABLE, 503)
+
+
+async def test_without_the_setting_an_outage_is_told() -> None:
+    """By default nothing serves past its time."""
+    proxy = Proxy()
+    await proxy.settle(ask())
+    proxy.upstream.answer = TROUBLE
+    proxy.wait(61)
+    assert _refusal(await proxy.settle(ask())) == (Reason.AS_UNREACHABLE, 503)
+
+
+async def test_a_leader_that_fails_fails_all_once() -> None:
+    """A thousand who wait for one answer all get the one failure, and it is reported once."""
+    proxy = Proxy()
+    proxy.upstream.answer, gate = TROUBLE, asyncio.Event()
+    proxy.upstream.gate = gate
+    waiting = [asyncio.create_task(proxy.settle(ask())) for _ in range(1000)]
+    await proxy.upstream.arrived.wait()
+    gate.set()
+    assert {_refusal(decision) for decision in await asyncio.gather(*waiting)} == {(Reason.AS_UNREACHABLE, 503)}
+    assert (len(proxy.upstream.asked), len(proxy.report.troubles)) == (1, 1)
 
 
 async def test_the_cache_key_does_not_hold_the_cookie() -> None:

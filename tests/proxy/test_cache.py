@@ -109,6 +109,17 @@ def test_the_bounds_hold_whatever_happens(steps: list[tuple[int, str, int, int]]
     assert len(cache) == len(left)
 
 
+def test_a_value_past_its_time_serves_who_asks_for_it() -> None:
+    """For as long as it was kept with, and nobody else; then it is gone and weighs nothing."""
+    cache, clock = new_cache()
+    cache.put(b"k", "v", ttl=10, grace=5, payload_bytes=1)
+    assert cache.stale(b"k") == "v"
+    clock.now = 14.999
+    assert (cache.get(b"k"), cache.stale(b"k")) == (None, "v")
+    clock.now = 15
+    assert (cache.stale(b"k"), cache.get(b"k"), len(cache), cache.weight) == (None, None, 0, 0)
+
+
 async def test_one_flight_for_a_key() -> None:
     """Everyone who asks for a key while it is loaded gets the one value, and other keys are loaded for themselves."""
     cache, _ = new_cache()

@@ -128,7 +128,7 @@ def values() -> dict[str, object]:
         "Credential": credential,
         "Allow": Allow(app="a", passage=Passage.AUTHENTICATED, set_headers=(("a", CANARY),), remove_headers=()),
         "UpstreamToken": upstream,
-        "cache Entry": Entry(upstream, 1.0, 1),
+        "cache Entry": Entry(upstream, 1.0, 1.0, 1),
         "Pending": Pending(credential=credential, app=app, key=CANARY.encode()),
         "KeyRing": KeyRing([CANARY.encode().ljust(32)]),
         "ClientSecretBasic": ClientSecretBasic("id", CANARY),

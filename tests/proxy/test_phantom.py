@@ -1,6 +1,7 @@
 """Way `phantom`: which answers of introspection become the token upstream, and which never do."""
 
 import json
+import math
 
 import httpx2
 import pytest
@@ -226,3 +227,25 @@ async def _trouble(server: Server) -> Trouble:
         await server.phantom()("opaque", Rule())
     assert JWT not in str(failure.value)
     return failure.value.trouble
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "max_age"),
+    [
+        ("max-age=30", 30),
+        ("private, Max-Age=30, must-revalidate", 30),
+        ("max-age=0", 0),
+        ("no-store", math.inf),
+        ("s-maxage=30", math.inf),
+        ("max-age=x", math.inf),
+        ("", math.inf),
+    ],
+)
+async def test_the_servers_max_age_is_known(cache_control: str, max_age: float) -> None:
+    """With a bare JWT the server says how long it may be kept; its no-store is meant for HTTP caches."""
+    server = Server()
+    headers = {"content-type": "application/jwt", "cache-control": cache_control}
+    server.answers[INTROSPECT] = httpx2.Response(200, content=token().encode(), headers=headers)
+    upstream = await server.phantom()("opaque", Rule())
+    assert isinstance(upstream, UpstreamToken)
+    assert upstream.max_age == max_age

@@ -103,23 +103,33 @@ class Proxy:
         policies: Sequence[Policy] = (SHOP,),
         *,
         max_seconds: float = 60.0,
+        stale_seconds: float = 0.0,
         claims: frozenset[str] = frozenset({"sub", "roles"}),
     ) -> None:
         self.clock, self.steady = Clock(), Clock(0.0)
         self.opener, self.upstream, self.report = FakeOpener(), FakeUpstream(), FakeReport()
         self.cache: Cache[Outcome] = Cache(max_entries=1000, max_bytes=1_000_000, clock=self.steady)
         self.refusals: Cache[Outcome] = Cache(max_entries=100, max_bytes=1_000_000, clock=self.steady)
-        self._policies, self._max_seconds, self._claims = policies, max_seconds, claims
+        self._policies, self._max_seconds, self._stale_seconds = policies, max_seconds, stale_seconds
+        self._claims, self.chance = claims, 0.0
         self.use(self.opener)
 
     def use(self, opener: OpensCookies) -> None:
         """Open cookies with `opener` from now on."""
         ways = dict.fromkeys(("phantom", "opaque", "jwt", BEARER_JWT), self.upstream)
         apps = [
-            App(policy=policy, opener=opener, ways=ways, max_seconds=self._max_seconds, claims=self._claims)
+            App(
+                policy=policy,
+                opener=opener,
+                ways=ways,
+                max_seconds=self._max_seconds,
+                stale_seconds=self._stale_seconds,
+                claims=self._claims,
+            )
             for policy in self._policies
         ]
-        self.authorizer = Authorizer(apps, Memory(self.cache, self.refusals), self.report, self.clock)
+        memory = Memory(self.cache, self.refusals)
+        self.authorizer = Authorizer(apps, memory, self.report, self.clock, chance=lambda: self.chance)
 
     def wait(self, seconds: float) -> None:
         """Let time pass, on the wall and in the machine."""
