@@ -15,8 +15,7 @@ from extauthz.identity import IdentityHeaders
 from extauthz.oauth.client_auth import ClientSecretBasic
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection
-from extauthz.oauth.jwks import KeySet
-from extauthz.oauth.metadata import Discovery
+from extauthz.oauth.issuer import Issuer
 from extauthz.outcome import Outcome
 from extauthz.policy import JWT, OPAQUE, BearerMode, Cors, Csrf, DoubleSubmit, Policy, Route, Rule
 from extauthz.reason import V1_ANSWERS, Reason
@@ -45,16 +44,13 @@ def build_memory(config: Config, steady: Clock) -> Memory:
 
 def build_apps(
     config: Config,
-    clients: Mapping[str, HttpClient],
+    issuers: Mapping[str, Issuer],
     *,
-    steady: Clock,
     wall: Clock,
     told: frozenset[str] = frozenset(),
 ) -> list[App]:
-    """All apps. `told`: claims that doors tell by themselves; clocks as for `build_app`."""
-    apps = [
-        build_app(name, app, clients[name], steady=steady, wall=wall, told=told) for name, app in config.apps.items()
-    ]
+    """All apps. `wall`: seconds since the epoch; `told`: claims that doors tell by themselves."""
+    apps = [build_app(name, app, issuers[name], wall=wall, told=told) for name, app in config.apps.items()]
     cookies = frozenset[str]().union(*(app.policy.own_cookies for app in apps))
     prefixes = tuple(prefix for app in apps for prefix in app.policy.login_cookie_prefixes)
     return [
@@ -62,17 +58,12 @@ def build_apps(
     ]
 
 
-def build_app(
-    name: str, app: AppConfig, http: HttpClient, *, steady: Clock, wall: Clock, told: frozenset[str] = frozenset()
-) -> App:
-    """Everything one app needs, from its settings.
-
-    `steady`: seconds of any origin; `wall`: seconds since the epoch; `told`: claims that doors tell by themselves.
-    """
+def build_app(name: str, app: AppConfig, issuer: Issuer, *, wall: Clock, told: frozenset[str] = frozenset()) -> App:
+    """Everything one app needs, from its settings. `wall` and `told` as for `build_apps`."""
     return App(
         policy=build_policy(name, app),
         opener=build_opener(name, app),
-        ways=build_ways(app, http, steady, wall),
+        ways=build_ways(app, issuer, wall),
         max_seconds=app.upstream.cache_seconds,
         stale_seconds=app.upstream.stale_if_error_seconds,
         claims=told.union(app.identity_headers.values()),
@@ -110,10 +101,14 @@ def build_opener(name: str, app: AppConfig) -> OpensCookies:
     return SealedAccessTokens(Opener(keys, Purpose(name, cookie_names(name, app).access_token)))
 
 
-def build_ways(app: AppConfig, http: HttpClient, steady: Clock, wall: Clock) -> Mapping[str, UpstreamWay]:
+def build_issuer(app: AppConfig, steady: Clock) -> Issuer:
+    """The app's authorization server. `steady`: seconds of any origin."""
+    return Issuer(app.issuer, HttpClient(ca_file=app.ca_file), steady)
+
+
+def build_ways(app: AppConfig, issuer: Issuer, wall: Clock) -> Mapping[str, UpstreamWay]:
     """Every way that a route of this app may name."""
-    discovery = Discovery(app.issuer, http, steady)
-    keys = KeySet(discovery, http, steady)
+    keys = issuer.keys
     secret = app.upstream.client_secret_file or app.client_secret_file
     ways: dict[str, UpstreamWay] = {
         OPAQUE: Opaque(),
@@ -122,9 +117,15 @@ def build_ways(app: AppConfig, http: HttpClient, steady: Clock, wall: Clock) -> 
     }
     if secret is not None:
         client = ClientSecretBasic(app.upstream.client_id or app.client_id, secret.reveal())
-        introspection = Introspection(discovery, http, client)
+        introspection = Introspection(issuer.discovery, issuer.http, client)
         ways[PHANTOM] = Phantom(introspection=introspection, keys=keys, issuer=app.issuer, clock=wall)
     return ways
+
+
+def asks(policy: Policy) -> bool:
+    """Whether requests of this app are a matter for its authorization server."""
+    rules = (policy.rule, *(route.rule for route in policy.routes))
+    return policy.bearer is not BearerMode.DENY or any(rule.way != OPAQUE for rule in rules)
 
 
 def _way_names(app: AppConfig) -> frozenset[str]:

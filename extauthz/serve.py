@@ -4,11 +4,12 @@ import asyncio
 import resource
 import signal
 import time
+from collections.abc import Mapping
 
 import uvloop
 
 from extauthz.authorizer import Authorizer
-from extauthz.build import build_apps, build_memory
+from extauthz.build import asks, build_apps, build_issuer, build_memory
 from extauthz.config import Config
 from extauthz.config.listening import PREFIX
 from extauthz.config.model import HttpConfig
@@ -21,7 +22,7 @@ from extauthz.doors.http import doors
 from extauthz.doors.http_server import HttpServer
 from extauthz.doors.operations import Operations
 from extauthz.metrics import Metrics
-from extauthz.oauth.http import HttpClient
+from extauthz.oauth.issuer import Issuer
 from extauthz.telemetry import Log
 
 DESCRIPTORS = 65_536
@@ -36,8 +37,8 @@ async def serve(config: Config, log: Log) -> None:
     """Build, listen, wait for the signal, drain."""
     stopped = _signals()
     _take_descriptors()
-    clients = {name: HttpClient(ca_file=app.ca_file) for name, app in config.apps.items()}
-    proxy = Proxy(config, clients, log)
+    issuers = {name: build_issuer(app, time.monotonic) for name, app in config.apps.items()}
+    proxy = Proxy(config, issuers, log)
     await proxy.start()
     for address in _open_to_strangers(config.extauthz.http):
         log.warn("open", address=address, detail="whoever reaches it can ask: set shared_secret_file or client_ca_file")
@@ -45,28 +46,30 @@ async def serve(config: Config, log: Log) -> None:
     await stopped.wait()
     log.note("draining", seconds=config.extauthz.drain_seconds)
     await proxy.stop()
-    for client in clients.values():
-        await client.aclose()
+    for issuer in issuers.values():
+        await issuer.http.aclose()
     log.note("stopped")
 
 
 class Proxy:
     """All doors over one authorizer."""
 
-    def __init__(self, config: Config, clients: dict[str, HttpClient], log: Log) -> None:
-        self._settings = config.extauthz
+    def __init__(self, config: Config, issuers: Mapping[str, Issuer], log: Log) -> None:
+        self._settings, self._log = config.extauthz, log
         metrics = Metrics()
         http = self._settings.http
         # The resolver tells more of a user than the app may ask for; where nobody can ask it, nothing is kept for it.
         told = resolver.CLAIMS if http.listen else frozenset[str]()
-        apps = build_apps(config, clients, steady=time.monotonic, wall=time.time, told=told)
+        apps = build_apps(config, issuers, wall=time.time, told=told)
+        self._unknown = {app.policy.app: issuers[app.policy.app] for app in apps if asks(app.policy)}
+        self._learning: list[asyncio.Task[None]] = []
         desk = Desk(Authorizer(apps, build_memory(config, time.monotonic), log, time.time), log, metrics)
         secret = http.shared_secret_file
         dialects = [ENVOY, FORWARD, NGINX, resolver.dialect(http.resolver_prefix)]
         application = doors(dialects, desk, log, secret=secret.reveal() if secret else None, wait=http.timeout_seconds)
         self._grpc = GrpcDoor(desk, log, reflection=self._settings.reflection, tls=self._settings.tls)
         self._http = HttpServer(application, log, http.tls)
-        self._operations = Operations(metrics)
+        self._operations = Operations(metrics, waiting_for=self._unknown)
         self._operations_server = HttpServer(self._operations.application(), log)
 
     @property
@@ -80,13 +83,21 @@ class Proxy:
         self._http.start(self._settings.http.listen)
         self._operations_server.start(self._settings.operations.listen)
         await self._grpc.start(self._settings.listen)
+        self._learning = [asyncio.create_task(self._learn(app)) for app in self._unknown]
 
     async def stop(self) -> None:
         """Say that we are leaving, go on for a while, then finish what is under way."""
         self._operations.serving = False
+        for task in self._learning:
+            task.cancel()
         await self._grpc.stop(self._settings.drain_seconds)
         await self._http.stop()
         await self._operations_server.stop()
+
+    async def _learn(self, app: str) -> None:
+        """Until this is over, `/readyz` says that we wait for the app's authorization server."""
+        await self._unknown[app].learn(lambda error: self._log.trouble(app, error.trouble, error))
+        del self._unknown[app]
 
 
 def _open_to_strangers(http: HttpConfig) -> list[str]:

@@ -1,5 +1,7 @@
 """Health and metrics over HTTP, for those who look after the proxy; on listeners of their own."""
 
+from collections.abc import Collection
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -10,10 +12,13 @@ from extauthz.metrics import CONTENT_TYPE, Metrics
 
 
 class Operations:
-    """`/healthz`: the process lives; `/readyz`: it serves and is not about to stop; `/metrics`, for Prometheus."""
+    """`/healthz`: the process lives; `/readyz`: it can serve, and is not about to stop; `/metrics`, for Prometheus.
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    `waiting_for`: apps whose authorization server has not been heard of yet, as it is from moment to moment.
+    """
+
+    def __init__(self, metrics: Metrics, waiting_for: Collection[str] = ()) -> None:
+        self._metrics, self._waiting_for = metrics, waiting_for
         self.serving = True
 
     def application(self) -> ASGIApp:
@@ -31,7 +36,12 @@ class Operations:
         return PlainTextResponse("ok\n")
 
     async def _ready(self, _request: Request) -> Response:
-        return PlainTextResponse("ok\n") if self.serving else PlainTextResponse("draining\n", status_code=503)
+        if not self.serving:
+            return PlainTextResponse("draining\n", status_code=503)
+        if self._waiting_for:
+            apps = ", ".join(sorted(self._waiting_for))
+            return PlainTextResponse(f"waiting for the authorization server of {apps}\n", status_code=503)
+        return PlainTextResponse("ok\n")
 
     async def _scrape(self, _request: Request) -> Response:
         return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE})

@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 from extauthz.authorizer import App, Authorizer, OpensCookies, Pending
-from extauthz.build import build_apps, build_memory
+from extauthz.build import build_apps, build_issuer, build_memory
 from extauthz.config import AppConfig, Config
 from extauthz.cookies.access_token import AccessToken
 from extauthz.decision import Credential, Decision
 from extauthz.explain.stage import Stage
 from extauthz.oauth.errors import AuthorizationServerError
-from extauthz.oauth.http import HttpClient
+from extauthz.oauth.issuer import Issuer
 from extauthz.outcome import Refused, UpstreamToken
 from extauthz.policy import OPAQUE, Policy, Rule
 from extauthz.reason import Reason
@@ -27,7 +27,7 @@ from extauthz.upstream import OneForAll, UpstreamWay
 class World:
     """What is taken from outside. `wall`: seconds since the epoch; `steady`: seconds of any origin."""
 
-    client: Callable[[AppConfig], HttpClient] = lambda app: HttpClient(ca_file=app.ca_file)
+    issuer: Callable[[AppConfig], Issuer] = lambda app: build_issuer(app, time.monotonic)
     wall: Callable[[], float] = time.time
     steady: Callable[[], float] = time.monotonic
 
@@ -66,10 +66,10 @@ async def decide(config: Config, request: Request, *, live: bool, world: World) 
     """The decision of `extauthz serve`; without `live`, up to where the authorization server would be asked."""
     witness = Witness()
     async with AsyncExitStack() as stack:
-        clients = {name: world.client(settings) for name, settings in config.apps.items()}
-        for client in clients.values():
-            stack.push_async_callback(client.aclose)
-        built = build_apps(config, clients, steady=world.steady, wall=world.wall)
+        issuers = {name: world.issuer(settings) for name, settings in config.apps.items()}
+        for issuer in issuers.values():
+            stack.push_async_callback(issuer.http.aclose)
+        built = build_apps(config, issuers, wall=world.wall)
         apps = [_watched(app, witness, live, world) for app in built]
         authorizer = Authorizer(apps, build_memory(config, world.steady), witness, world.wall)
         found = authorizer.decide(request)

@@ -47,6 +47,10 @@ class KeySet:
             raise InvalidToken("the claims are not a JSON object")
         return header, claims
 
+    async def fetch(self) -> None:
+        """Have the keys ready. Raises AuthorizationServerError."""
+        await self._keys.get(KEEP_SECONDS)
+
     async def _key(self, header: Mapping[str, Any]) -> jwt.PyJWK:
         found = _find(await self._keys.get(KEEP_SECONDS), header)
         if found is None:

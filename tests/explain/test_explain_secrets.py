@@ -23,7 +23,7 @@ from extauthz.explain.stage import Stage
 from extauthz.explain.steps import explain
 from extauthz.explain.text import explanation
 from extauthz.explain.witness import Witness, World, decide
-from extauthz.oauth.http import HttpClient
+from extauthz.oauth.issuer import Issuer
 from extauthz.outcome import Bearer, UpstreamToken
 from extauthz.reason import Reason
 
@@ -159,7 +159,7 @@ def live(folder: Path) -> list[Result]:
 def mistaken(folder: Path) -> list[Result]:
     """Command lines that cannot be followed, and a client that cannot be had."""
 
-    def broken(_: object) -> HttpClient:
+    def broken(_: object) -> Issuer:
         raise ZeroDivisionError(CANARY)
 
     where = bench(folder / "mistaken")
@@ -190,7 +190,7 @@ def mistaken(folder: Path) -> list[Result]:
         where.explain("-", stdin=f'curl ^"{URL}/{CANARY}^" ^\n'),
         where.explain("-", stdin=f"curl -H\0{CANARY} '{URL}{QUERY}'"),
     ]
-    return [*results, where.explain("curl", *FULL, world=World(client=broken))]
+    return [*results, where.explain("curl", *FULL, world=World(issuer=broken))]
 
 
 EVERYTHING: tuple[Callable[[Path], list[Result]], ...] = (by_request, live, mistaken)
@@ -220,7 +220,8 @@ def test_no_repr_holds_a_secret(tmp_path: Path) -> None:
     where = bench(tmp_path / "repr")
     request = curl.parse(["curl", *FULL, "-b", f"{COOKIE}={sealed(where)}"])
     assert request.request({}).path.endswith(CANARY)
-    around = World(client=lambda _: where.server.http(), wall=where.server.clock, steady=where.server.clock)
+    clock = where.server.clock
+    around = World(issuer=lambda app: Issuer(app.issuer, where.server.http(), clock), wall=clock, steady=clock)
     asked = replace(request, path="/orders").request({})
     case = asyncio.run(decide(loaded(where), asked, live=True, world=around))
     told = explain(case)

@@ -14,7 +14,7 @@ from extauthz.cookies.access_token import SealedAccessTokens
 from extauthz.cookies.envelope import pack
 from extauthz.explain.stage import STAGES, Stage
 from extauthz.explain.witness import World
-from extauthz.oauth.http import HttpClient
+from extauthz.oauth.issuer import Issuer
 from extauthz.reason import ADVICE, ANSWERS, Reason
 
 NAMES = [stage.label for stage in Stage]
@@ -363,14 +363,14 @@ def test_double_submit(tmp_path: Path) -> None:
     assert verdict(result) == "would ask the authorization server"
 
 
-def broken(_: AppConfig) -> HttpClient:
-    """A client that cannot be had."""
+def broken(_: AppConfig) -> Issuer:
+    """An authorization server that cannot be had."""
     raise ZeroDivisionError("canary-7f3a")
 
 
 def test_a_fault_of_ours(tmp_path: Path) -> None:
     """What nobody foresaw is one line with its type and place, and without what it says."""
-    result = Bench(tmp_path).explain("curl", URL, world=World(client=broken))
+    result = Bench(tmp_path).explain("curl", URL, world=World(issuer=broken))
     assert (result.exit_code, result.stdout) == (2, "")
     [line] = result.stderr.splitlines()
     assert line.startswith("extauthz: explain failed: ZeroDivisionError in broken, line ")

@@ -16,6 +16,7 @@ from extauthz.cookies.keys import read_public_key
 from extauthz.cookies.purpose import Purpose
 from extauthz.explain.witness import World
 from extauthz.oauth.http import HttpClient
+from extauthz.oauth.issuer import Issuer
 
 COOKIE = "__Host-Http-shop-at"
 OPAQUE = "opaque-token-of-the-shop"
@@ -64,7 +65,9 @@ class Bench:
     def explain(self, *arguments: str, stdin: str | bytes | None = None, world: object = None) -> Result:
         """Run the command with this configuration."""
         around = World(
-            client=lambda _: HttpClient(transport=self.transport), wall=self.server.clock, steady=self.server.clock
+            issuer=lambda app: Issuer(app.issuer, HttpClient(transport=self.transport), self.server.clock),
+            wall=self.server.clock,
+            steady=self.server.clock,
         )
         command = ["explain", "--config", str(self.config), *arguments]
         return CliRunner().invoke(main, command, input=stdin, obj=world or around, env={"COLUMNS": "80"})

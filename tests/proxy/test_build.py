@@ -5,9 +5,8 @@ from pathlib import Path
 
 from proxy_world.installation import install, minimal
 
-from extauthz.build import build_apps
+from extauthz.build import build_apps, build_issuer
 from extauthz.config import Program, load
-from extauthz.oauth.http import HttpClient
 
 
 def test_every_app_takes_away_the_cookies_of_all(tmp_path: Path) -> None:
@@ -15,8 +14,8 @@ def test_every_app_takes_away_the_cookies_of_all(tmp_path: Path) -> None:
     document = minimal()
     document["apps"]["bank"] = {**copy.deepcopy(document["apps"]["shop"]), "agent_path": "/bank-agent"}
     config = load(install(tmp_path, document), Program.EXTAUTHZ, {})
-    clients = {name: HttpClient() for name in config.apps}
-    apps = build_apps(config, clients, steady=lambda: 0.0, wall=lambda: 0.0)
+    issuers = {name: build_issuer(app, lambda: 0.0) for name, app in config.apps.items()}
+    apps = build_apps(config, issuers, wall=lambda: 0.0)
     assert {app.policy.cookie_name for app in apps} == {"__Host-Http-shop-at", "__Host-Http-bank-at"}
     for app in apps:
         for cookie in ("__Host-Http-shop-at", "__Host-Http-bank-at", "__Secure-shop-rt", "__Secure-bank-login-x"):

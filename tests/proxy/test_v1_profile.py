@@ -27,6 +27,7 @@ from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.keys import read_private_key
 from extauthz.cookies.purpose import Purpose
 from extauthz.decision import Allow, Decision, Deny, Passage, Preflight
+from extauthz.oauth.issuer import Issuer
 from extauthz.reason import Reason
 from extauthz.request import Request
 
@@ -76,7 +77,10 @@ class V1Proxy:
         self.server, self.report = Server(), FakeReport()
         self.server.introspects(JWT)
         clock = self.server.clock
-        apps = [build_app(*app, self.server.http(), steady=clock, wall=clock) for app in config.apps.items()]
+        apps = [
+            build_app(name, app, Issuer(app.issuer, self.server.http(), clock), wall=clock)
+            for name, app in config.apps.items()
+        ]
         self._authorizer = Authorizer(apps, build_memory(config, clock), self.report, clock)
 
     async def ask(self, request: Request) -> Decision:

@@ -11,6 +11,7 @@ import httpx2
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from extauthz.oauth.breaker import CircuitBreaker
 from extauthz.oauth.client_auth import ClientSecretBasic
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection
@@ -109,7 +110,8 @@ class Server:
 
     def http(self, total_seconds: float = 5.0) -> HttpClient:
         """The product's client, connected to this server."""
-        return HttpClient(transport=httpx2.MockTransport(self), total_seconds=total_seconds)
+        breaker = CircuitBreaker(self.clock)
+        return HttpClient(transport=httpx2.MockTransport(self), total_seconds=total_seconds, breaker=breaker)
 
     def discovery(self) -> Discovery:
         """The product's view of the metadata."""

@@ -1,0 +1,42 @@
+"""One authorization server: how it is asked, what it says of itself, and the keys it signs with."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from extauthz.oauth.errors import AuthorizationServerError
+from extauthz.oauth.http import HttpClient
+from extauthz.oauth.jwks import KeySet
+from extauthz.oauth.metadata import Discovery
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
+
+
+class Issuer:
+    """`url`: the issuer identifier; `clock`: seconds, any origin."""
+
+    def __init__(self, url: str, http: HttpClient, clock: Callable[[], float]) -> None:
+        self.url, self.http = url, http
+        self.discovery = Discovery(url, http, clock)
+        self.keys = KeySet(self.discovery, http, clock)
+
+    async def learn(self, report: Callable[[AuthorizationServerError], None]) -> None:
+        """Fetch metadata and keys; while that fails, again and again, with longer and longer pauses."""
+        for pause in _pauses():
+            if await self._knows(report):
+                break
+            await asyncio.sleep(pause)
+
+    async def _knows(self, report: Callable[[AuthorizationServerError], None]) -> bool:
+        try:
+            await self.keys.fetch()
+        except AuthorizationServerError as error:
+            report(error)
+            return False
+        return True
+
+
+def _pauses() -> Iterator[float]:
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

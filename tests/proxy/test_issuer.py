@@ -1,0 +1,53 @@
+"""An authorization server that cannot be learnt of at once."""
+
+import asyncio
+
+import httpx2
+import pytest
+from proxy_world.authorization_server import DISCOVERY, ISSUER, JWKS, Server, token
+from proxy_world.fakes import Clock
+
+from extauthz.oauth.errors import AuthorizationServerError
+from extauthz.oauth.issuer import Issuer
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_it_is_asked_again_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses double up to half a minute; every failure is reported, and then metadata and keys are there."""
+    server, pauses, told = Server(), [], []
+    good, server.answers[DISCOVERY] = server.answers[DISCOVERY], httpx2.ConnectError("refused")
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        server.clock.now += seconds
+        if len(pauses) == 7:
+            server.answers[DISCOVERY] = good
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    subject = Issuer(ISSUER, server.http(), server.clock)
+    await subject.learn(lambda error: told.append(str(error)))
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+    assert len(told) == 7
+    before = len(server.asked)
+    await subject.keys.verify(token())
+    assert len(server.asked) == before
+
+
+async def test_keys_are_part_of_it() -> None:
+    """With metadata alone no token could be verified."""
+    server = Server()
+    server.answers[JWKS] = httpx2.Response(500)
+    told: list[AuthorizationServerError] = []
+
+    def report(error: AuthorizationServerError) -> None:
+        told.append(error)
+        raise Enough
+
+    with pytest.raises(Enough):
+        await Issuer(ISSUER, server.http(), Clock()).learn(report)
+    assert "the key set answered status 500" in str(told[0])
+
+
+class Enough(Exception):
+    """Ends what would go on."""
