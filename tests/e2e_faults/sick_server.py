@@ -35,12 +35,14 @@ class Answer:
 
 @dataclass(slots=True)
 class SickServer:
-    """Ill until it is `well`; `asked` counts introspections by illness."""
+    """Ill until it is `well`; `asked` counts introspections by illness, and nothing is answered but through `gate`."""
 
     url: str
     nowhere: str
     well: bool = False
     ended: Event = field(default_factory=Event)
+    gate: Event = field(default_factory=Event)
+    asked_once: Event = field(default_factory=Event)
     asked: dict[str, int] = field(default_factory=dict)
 
     def metadata(self, app: str) -> dict[str, str]:
@@ -62,6 +64,8 @@ class SickServer:
         """The answer about a token, by the illness it names."""
         illness = token.partition(".")[0]
         self.asked[illness] = self.asked.get(illness, 0) + 1
+        self.asked_once.set()
+        self.gate.wait(30)
         if self.well:
             return Answer(content_type=JWT, body=self.phantom(app).encode())
         return ILLNESSES[illness](self, app)
@@ -154,6 +158,7 @@ def sick_server(nowhere: str) -> Iterator[SickServer]:
     """The server at work on a free port; `nowhere`: a URL nobody answers."""
     with _Server(("127.0.0.1", 0), _Handler) as listener:
         listener.sick = SickServer(f"http://127.0.0.1:{listener.server_address[1]}", nowhere)
+        listener.sick.gate.set()
         thread = Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
