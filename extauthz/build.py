@@ -16,11 +16,13 @@ from extauthz.oauth.client_auth import ClientSecretBasic
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection
 from extauthz.oauth.issuer import Issuer
+from extauthz.oauth.token_exchange import TOKEN_TYPE, TokenExchange
 from extauthz.outcome import Outcome
-from extauthz.policy import JWT, OPAQUE, BearerMode, Cors, Csrf, DoubleSubmit, Policy, Route, Rule
+from extauthz.policy import EXCHANGE, JWT, OPAQUE, BearerMode, Cors, Csrf, DoubleSubmit, Policy, Route, Rule
 from extauthz.reason import V1_ANSWERS, Reason
 from extauthz.rules.routes import changed
 from extauthz.upstream import UpstreamWay
+from extauthz.upstream.exchange import Exchange
 from extauthz.upstream.jwt import VerifiedJwt
 from extauthz.upstream.opaque import Opaque
 from extauthz.upstream.phantom import Phantom
@@ -83,6 +85,7 @@ def build_policy(name: str, app: AppConfig) -> Policy:
             way=upstream.way,
             scopes=frozenset(upstream.required_scopes),
             audience=upstream.audience,
+            resource=upstream.resource,
         ),
         ways=_way_names(app),
         bearer=BearerMode(upstream.bearer),
@@ -119,6 +122,13 @@ def build_ways(app: AppConfig, issuer: Issuer, wall: Clock) -> Mapping[str, Upst
         client = ClientSecretBasic(app.upstream.client_id or app.client_id, secret.reveal())
         introspection = Introspection(issuer.discovery, issuer.http, client)
         ways[PHANTOM] = Phantom(introspection=introspection, keys=keys, issuer=app.issuer, clock=wall)
+        wanted = app.upstream.exchange
+        exchange = TokenExchange(
+            issuer.discovery, issuer.http, client, token_type=TOKEN_TYPE + wanted.requested_token_type
+        )
+        ways[EXCHANGE] = Exchange(
+            exchange=exchange, keys=keys if wanted.verify else None, issuer=app.issuer, clock=wall
+        )
     return ways
 
 
@@ -129,8 +139,8 @@ def asks(policy: Policy) -> bool:
 
 
 def _way_names(app: AppConfig) -> frozenset[str]:
-    can_introspect = app.upstream.client_secret_file or app.client_secret_file
-    return frozenset({OPAQUE, JWT, *([PHANTOM] if can_introspect else [])})
+    is_client = app.upstream.client_secret_file or app.client_secret_file
+    return frozenset({OPAQUE, JWT, *([PHANTOM, EXCHANGE] if is_client else [])})
 
 
 def _cookies(name: str, app: AppConfig) -> Policy:

@@ -13,6 +13,8 @@ from extauthz.reason import ANSWERS, Answer, Reason
 OPAQUE = "opaque"
 # The way of tokens that are JWTs already.
 JWT = "jwt"
+# The way that asks for what a rule requires, and so the only one that can ask for a resource.
+EXCHANGE = "exchange"
 
 
 class Auth(StrEnum):
@@ -43,7 +45,8 @@ class BearerMode(StrEnum):
 class Rule:
     """What holds for one request: the app's own settings, or those of a route.
 
-    `scopes` and `audience` are required of the token, unless its way is opaque.
+    `scopes` and `audience` are required of the token, unless its way is opaque; `resource` (RFC 8707) is what the
+    way exchange asks for besides.
     """
 
     auth: Auth = Auth.REQUIRED
@@ -51,6 +54,7 @@ class Rule:
     way: str = "phantom"
     scopes: frozenset[str] = frozenset()
     audience: str | None = None
+    resource: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

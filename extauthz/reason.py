@@ -150,7 +150,7 @@ ADVICE: dict[Reason, str] = {
     Reason.AS_TIMEOUT: "The authorization server did not answer in time.",
     Reason.AS_ERROR: "The authorization server answered with an error status.",
     Reason.AS_BAD_ANSWER: "Not what was asked for; the log says what. Is the access token a JWT already (`way: jwt`)?",
-    Reason.AS_REFUSED_US: "Our own client id or secret was refused: fix the introspection client.",
+    Reason.AS_REFUSED_US: "Our client was refused, or what it asked for; the log says which: fix client or settings.",
     Reason.ROUTE_SETTING: "The route holds a setting we do not know or cannot serve.",
     Reason.INTERNAL_ERROR: "A fault of ours; the log has the details.",
 }

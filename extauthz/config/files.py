@@ -17,6 +17,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from extauthz.cookies.hpke import PrivateKey, PublicKey
 from extauthz.cookies.keys import read_encryption_key, read_private_key, read_public_key, read_session_key
 
+# The ways that ask the authorization server something which it answers to its clients only.
+CLIENT_WAYS = frozenset({"phantom", "exchange"})
+
 
 class Program(StrEnum):
     """Which of the two programs is being configured."""
@@ -102,11 +105,11 @@ def _parsed(source: str, octets: bytes, parse: Callable[[bytes], object]) -> obj
 
 
 def proxy_needs_no_app_client(info: ValidationInfo) -> bool:
-    """Whether the proxy has no business with the app's secret: it has a client of its own, or does not introspect."""
+    """Whether the proxy has no business with the app's secret: it has a client of its own, or asks nothing as one."""
     if loading(info).program is not Program.EXTAUTHZ or "upstream" not in info.data:
         return False
     ways = {info.data["upstream"].way, *(route.upstream for route in info.data.get("routes", []))}
-    return info.data["upstream"].client_id is not None or "phantom" not in ways
+    return info.data["upstream"].client_id is not None or CLIENT_WAYS.isdisjoint(ways)
 
 
 def contents(folder: Path, name: str) -> bytes:

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from extauthz.config.section import Section
-from extauthz.config.values import CorsMethod, CorsToken, RoutePath, RouteScope
+from extauthz.config.values import CorsMethod, CorsToken, Resource, RoutePath, RouteScope
 
-Way = Literal["phantom", "jwt", "opaque"]
+Way = Literal["phantom", "exchange", "jwt", "opaque"]
 Csrf = Literal["header", "double-submit", "origin"]
 
 
@@ -21,6 +21,7 @@ class RouteConfig(Section):
         RouteScope | None, Field(description="required in place of the app's required_scopes; '' for none")
     ] = None
     audience: Annotated[str | None, Field(min_length=1, description="required in place of the app's")] = None
+    resource: Annotated[Resource | None, Field(description="asked for in place of the app's, by exchange")] = None
     csrf: Annotated[Csrf | None, Field(description="default: the app's")] = None
 
 

@@ -7,10 +7,21 @@ from pydantic import Field, ValidationInfo, field_validator
 from extauthz.config.files import OptionalSecretFile, Program, Secret
 from extauthz.config.routes import Way
 from extauthz.config.section import Section, V, given, needed
-from extauthz.config.values import ScopeToken
+from extauthz.config.values import Resource, ScopeToken
 
 # RFC 9068 section 4: a token that is not meant for this API is to be refused.
 NEEDS_AUDIENCE = "where clients send JWTs of their own, to tell which are meant for this API"
+
+
+class ExchangeConfig(Section):
+    """What the way exchange asks for, and what it makes of the answer."""
+
+    requested_token_type: Annotated[
+        Literal["access_token", "jwt"], Field(description="of urn:ietf:params:oauth:token-type:")
+    ] = "access_token"  # noqa: S105  # a type of them
+    verify: Annotated[
+        bool, Field(description="it is a JWT, and is verified by the issuer's keys; false looks into no token")
+    ] = True
 
 
 class UpstreamConfig(Section):
@@ -18,11 +29,14 @@ class UpstreamConfig(Section):
 
     way: Annotated[
         Way,
-        Field(description="phantom: introspection gives a JWT; jwt: the token is one; opaque: pass the token on"),
+        Field(
+            description="phantom: introspection gives a JWT; exchange: the token endpoint gives another token; "
+            "jwt: the token is a JWT; opaque: pass the token on"
+        ),
     ] = "phantom"
     client_id: Annotated[
         str | None,
-        Field(min_length=1, description="the proxy's own client for introspection; default: the app's"),
+        Field(min_length=1, description="the proxy's own client for introspection and exchange; default: the app's"),
     ] = None
     client_secret_file: OptionalSecretFile = None
     bearer: Annotated[
@@ -31,6 +45,8 @@ class UpstreamConfig(Section):
     ] = "deny"
     audience: Annotated[str | None, Field(min_length=1, description="required in the JWT's aud")] = None
     required_scopes: list[ScopeToken] = []
+    resource: Annotated[Resource | None, Field(description="asked for with the way exchange (RFC 8707)")] = None
+    exchange: ExchangeConfig = ExchangeConfig()
     cache_seconds: Annotated[
         float, Field(ge=0, le=3600, description="how long a revoked token may go on working at most")
     ] = 60.0
@@ -62,6 +78,18 @@ class UpstreamConfig(Section):
     @classmethod
     def _scopes_fit(cls, scopes: list[str], info: ValidationInfo) -> list[str]:
         return _looked_into(scopes, info)
+
+    @field_validator("resource")
+    @classmethod
+    def _resource_fits(cls, resource: str | None, info: ValidationInfo) -> str | None:
+        return asked_for(resource, info.data.get("way", "exchange"))
+
+
+def asked_for(resource: str | None, way: str) -> str | None:
+    """`resource`, or a ValueError where nobody would ask for it."""
+    if resource is not None and way != "exchange":
+        raise ValueError(f"only the way exchange asks for a resource, and this is {way}")
+    return resource
 
 
 def takes_jwts(bearer: str, way: str) -> bool:

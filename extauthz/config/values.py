@@ -8,6 +8,8 @@ from pydantic import AfterValidator
 
 APP_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+", re.ASCII)  # RFC 6749 section 3.3
+# RFC 8707 section 2: an absolute URI (RFC 3986 section 4.3), which has no fragment.
+RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+", re.ASCII)
 PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)  # RFC 9110 section 5.6.2
 HEADER = re.compile(r"[a-z0-9]+(-[a-z0-9]+){0,5}", re.ASCII)
@@ -166,6 +168,12 @@ def _scope_token(token: str) -> str:
     return token
 
 
+def _resource(uri: str) -> str:
+    if not RESOURCE.fullmatch(uri):
+        raise ValueError("an absolute URI without a fragment is needed")
+    return uri
+
+
 def _host(host: str) -> str:
     if re.fullmatch(r"[a-z0-9.-]+|\[[0-9a-f:]+\]", host) is None:
         raise ValueError("a host name in lower case, without port, is needed")
@@ -181,6 +189,7 @@ Listener = Annotated[str, AfterValidator(_listener)]
 Scope = Annotated[str, AfterValidator(_scope)]
 RouteScope = Annotated[str, AfterValidator(_route_scope)]
 ScopeToken = Annotated[str, AfterValidator(_scope_token)]
+Resource = Annotated[str, AfterValidator(_resource)]
 Host = Annotated[str, AfterValidator(_host)]
 RoutePath = Annotated[str, AfterValidator(_route_path)]
 CookiePrefix = Annotated[str, AfterValidator(_cookie_prefix)]

@@ -18,7 +18,7 @@ from extauthz.telemetry import clean
 MOST = 8  # of a list; more would push the rest off the screen
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(:\d{1,5})?|null", re.ASCII)
 _FETCH_SITES = ("same-origin", "same-site", "cross-site", "none")
-_SETTINGS = ("auth", "upstream", "scope", "audience", "csrf")
+_SETTINGS = ("auth", "upstream", "scope", "audience", "resource", "csrf")
 
 
 def listed(words: Iterable[str], nothing: str = "none") -> str:

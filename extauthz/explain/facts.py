@@ -12,7 +12,7 @@ from extauthz.explain.stage import Stage
 from extauthz.explain.witness import Case
 from extauthz.outcome import Refused, UpstreamToken
 from extauthz.paths import AmbiguousPath, PathPrefixes
-from extauthz.policy import JWT, OPAQUE, Auth, BearerMode, Csrf, Policy, Rule
+from extauthz.policy import EXCHANGE, JWT, OPAQUE, Auth, BearerMode, Csrf, Policy, Rule
 from extauthz.reason import Reason
 from extauthz.request import Request
 from extauthz.rules import apps, cors, routes
@@ -21,6 +21,7 @@ from extauthz.rules.csrf import CSRF_HEADER, CSRF_VALUE
 from extauthz.telemetry import clean
 
 _PREFIXES = ("__Host-Http-", "__Host-", "__Secure-", "")
+_ASKED = {BEARER_JWT: "the keys", JWT: "the keys", EXCHANGE: "the token endpoint"}
 SHOWN_OF_SESSION = 4  # characters: enough to find it again, too few to be taken for it
 
 
@@ -69,7 +70,8 @@ def route(case: Case) -> str:
         return where
     told = f"{where}: auth {found.auth}, csrf {found.csrf}, upstream {found.way}"
     wanted = f", scopes {listed(found.scopes, 'any')}, audience {clean(found.audience or 'any')}"
-    return told if found.way == OPAQUE else told + wanted
+    asked = f", resource {clean(found.resource)}" if found.way == EXCHANGE and found.resource else ""
+    return told if found.way == OPAQUE else told + wanted + asked
 
 
 def preflight(case: Case) -> str:
@@ -163,8 +165,10 @@ def upstream_token(case: Case) -> str:
         return "goes on as it is (opaque), nobody is asked"
     if not witness.asked:
         return f"not asked; add --live to ask {issuer}"
-    what = "the keys" if credential.way in (BEARER_JWT, JWT) else "introspection"
-    return f"{credential.way}, by {what} of {issuer}, in {witness.seconds:.2f} s: {clean(witness.told) or 'answered'}"
+    what = _ASKED.get(credential.way, "introspection")
+    why = f": {witness.outcome.detail}" if isinstance(witness.outcome, Refused) and witness.outcome.detail else ""
+    told = clean(witness.told or f"answered{why}")
+    return f"{credential.way}, by {what} of {issuer}, in {witness.seconds:.2f} s: {told}"
 
 
 def token(case: Case) -> str:
@@ -179,7 +183,7 @@ def token(case: Case) -> str:
         f"expires {moment(outcome.expires_at)}, {f'in {left:.0f} s' if left > 0 else f'{-left:.0f} s ago'}; "
         f"scopes {listed(outcome.scopes)} (required: {listed(rule.scopes)}); "
         f"audience {listed(outcome.audiences)} (required: {clean(rule.audience or 'any')}); "
-        f"issuer {clean(str(outcome.claims.get('iss')))}"
+        + (f"issuer {clean(str(outcome.claims.get('iss')))}" if outcome.claims else "not looked into, but asked for")
     )
 
 

@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from extauthz.paths import AmbiguousPath
-from extauthz.policy import JWT, OPAQUE, Auth, BearerMode, Csrf, Policy, Rule
+from extauthz.policy import EXCHANGE, JWT, OPAQUE, Auth, BearerMode, Csrf, Policy, Rule
 from extauthz.reason import Reason
 from extauthz.request import Request
 
 SCOPE = re.compile(r"[\x20\x21\x23-\x5B\x5D-\x7E]*", re.ASCII)  # RFC 6749 section 3.3
+# RFC 8707 section 2: an absolute URI (RFC 3986 section 4.3), which has no fragment.
+RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]+", re.ASCII)
 
 
 def rule_for(request: Request, policy: Policy) -> Rule | Reason:
@@ -41,6 +43,8 @@ def changed(rule: Rule, settings: Mapping[str, str], policy: Policy) -> Rule | R
         return Reason.ROUTE_SETTING
     if new.way == OPAQUE and (changes.get("scopes") or changes.get("audience")):
         return Reason.ROUTE_SETTING  # that way looks into no token
+    if new.way != EXCHANGE and "resource" in changes:
+        return Reason.ROUTE_SETTING  # no other way asks for one
     if new.way == JWT and new.audience is None and policy.bearer is not BearerMode.DENY:
         return Reason.ROUTE_SETTING  # a client's JWT must be meant for us (RFC 9068 section 4)
     return new
@@ -58,10 +62,17 @@ def _audience(text: str) -> tuple[str, str]:
     return ("audience", text)
 
 
+def _resource(text: str) -> tuple[str, str]:
+    if not RESOURCE.fullmatch(text):
+        raise ValueError("not an absolute URI without a fragment")
+    return ("resource", text)
+
+
 _SETTINGS: Mapping[str, Callable[[str], tuple[str, Any]]] = {
     "auth": lambda text: ("auth", Auth(text)),
     "csrf": lambda text: ("csrf", Csrf(text)),
     "upstream": lambda text: ("way", text),
     "scope": _scope,
     "audience": _audience,
+    "resource": _resource,
 }

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from click.testing import Result
 from explain.world import COOKIE, OPAQUE, URL, Bench, facts, states, verdict
-from proxy_world.authorization_server import DISCOVERY, INTROSPECT, JWKS, token
+from proxy_world.authorization_server import DISCOVERY, INTROSPECT, JWKS, TOKEN, token
 
 from extauthz.reason import Reason
 
@@ -73,6 +73,46 @@ def test_trouble(tmp_path: Path, path: str, given: httpx2.Response | Exception, 
     assert states(result)["token"] == "-"
     assert seen in facts(result, "upstream token")
     assert bench.transport.closed == 1
+
+
+EXCHANGE: dict[str, object] = {
+    "apps.shop.upstream": {"way": "exchange", "required_scopes": ["orders"], "audience": "api", "resource": "urn:x:y"}
+}
+
+
+def test_an_exchange(tmp_path: Path) -> None:
+    """The way exchange is told with what is asked for, whom, and what came of it."""
+    bench = Bench(tmp_path, EXCHANGE)
+    bench.server.exchanges()
+    result = bench.curl(options=LIVE)
+    assert (result.exit_code, verdict(result)) == (0, "200 allow")
+    assert facts(result, "route").endswith("upstream exchange, scopes orders, audience api, resource urn:x:y")
+    seen = "exchange, by the token endpoint of https://as.example, in 0.00 s: answered"
+    assert facts(result, "upstream token") == seen
+    assert facts(result, "token").endswith("issuer https://as.example")
+
+
+def test_an_exchange_nobody_looks_into(tmp_path: Path) -> None:
+    """Of a token that is not verified the explanation does not say more than is known."""
+    bench = Bench(tmp_path, {**EXCHANGE, "apps.shop.upstream.exchange": {"verify": False}})
+    bench.server.exchanges({"access_token": "0paque-of-the-api", "expires_in": 60})
+    result = bench.curl(options=LIVE)
+    assert verdict(result) == "200 allow"
+    assert facts(result, "token").endswith("audience api (required: api); not looked into, but asked for")
+    assert "0paque" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [("invalid_grant", Reason.TOKEN_INACTIVE), ("invalid_target", Reason.AS_REFUSED_US)]
+)
+def test_an_exchange_that_is_refused(tmp_path: Path, error: str, reason: Reason) -> None:
+    """The server's word is told, and whose fault it was is the verdict."""
+    bench = Bench(tmp_path, EXCHANGE)
+    bench.server.exchanges({"error": error}, status=400)
+    result = bench.curl(options=LIVE)
+    assert verdict(result).split()[1] == reason
+    assert f"the token exchange was answered {error}" in facts(result, "upstream token")
+    assert bench.server.form(TOKEN)["subject_token"] == OPAQUE
 
 
 UNFIT = {

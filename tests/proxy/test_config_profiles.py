@@ -69,7 +69,18 @@ DEFAULTS: dict[str, tuple[Callable[[Config], object], Mapping[str, object]]] = {
     ),
     "its upstream": (
         lambda config: config.apps["shop"].upstream,
-        {"way": "phantom", "audience": None, "required_scopes": [], "bearer": "deny", "client_id": None},
+        {
+            "way": "phantom",
+            "audience": None,
+            "required_scopes": [],
+            "bearer": "deny",
+            "client_id": None,
+            "resource": None,
+        },
+    ),
+    "its exchange": (
+        lambda config: config.apps["shop"].upstream.exchange,
+        {"requested_token_type": "access_token", "verify": True},
     ),
     "the HTTP doors": (
         lambda config: config.extauthz.http,
@@ -102,6 +113,7 @@ def test_defaults_of_a_route(tmp_path: Path) -> None:
         "upstream": None,
         "scope": None,
         "audience": None,
+        "resource": None,
         "csrf": None,
     }
 
@@ -125,6 +137,9 @@ GOOD: list[tuple[str, object, object]] = [
     (f"{COOKIE}.prefix", "a" * 64, "a" * 64),
     (f"{UPSTREAM}.way", "jwt", "jwt"),
     (f"{UPSTREAM}.way", "opaque", "opaque"),
+    (f"{UPSTREAM}.way", "exchange", "exchange"),
+    (f"{UPSTREAM}.exchange.requested_token_type", "jwt", "jwt"),
+    (f"{UPSTREAM}.exchange.verify", False, False),
     (f"{UPSTREAM}.audience", "https://api.example.com", "https://api.example.com"),
     (f"{UPSTREAM}.required_scopes", ["orders", "urn:x:y"], ["orders", "urn:x:y"]),
     (f"{UPSTREAM}.bearer", "introspect", "introspect"),
@@ -170,6 +185,7 @@ def test_route_paths(tmp_path: Path, path: str) -> None:
         ("auth", "off"),
         ("upstream", "jwt"),
         ("upstream", "opaque"),
+        ("upstream", "exchange"),
         ("scope", "orders admin"),
         ("scope", ""),
         ("audience", "api"),
@@ -242,6 +258,29 @@ def test_a_routes_audience_will_do_for_clients_jwts(tmp_path: Path) -> None:
     assert shop(tmp_path, {f"{UPSTREAM}.bearer": "introspect", "apps.shop.routes": routes}).routes
 
 
+RESOURCES = ["https://api.example/orders?x=1", "urn:example:orders", "app+x://[::1]/%C3%A9"]
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_a_resource(tmp_path: Path, resource: str) -> None:
+    """An absolute URI, for the app or for a route, where the way can ask for it."""
+    app = shop(tmp_path, {UPSTREAM: {"way": "exchange", "resource": resource}, ROUTES: [{"path": "/a"}]})
+    assert app.upstream.resource == resource
+    [route] = shop(tmp_path, {ROUTES: [{"path": "/a", "upstream": "exchange", "resource": resource}]}).routes
+    assert route.resource == resource
+
+
+@pytest.mark.parametrize("where", ["upstream", "routes"])
+def test_an_exchange_needs_the_clients_secret(tmp_path: Path, where: str) -> None:
+    """The token endpoint answers clients only."""
+    way: Mapping[str, dict[str, object]] = {
+        "upstream": {f"{UPSTREAM}.way": "exchange"},
+        "routes": {f"{UPSTREAM}.way": "jwt", ROUTES: [{"path": "/a", "upstream": "exchange"}]},
+    }
+    [problem] = problems(tmp_path, {**way[where], "apps.shop.client_secret_file": None})
+    assert problem == "apps.shop.client_secret_file: is needed"
+
+
 @pytest.mark.parametrize("way", ["jwt", "opaque"])
 def test_a_way_without_introspection_needs_no_secret(tmp_path: Path, way: str) -> None:
     """Who never introspects is nobody's client: the proxy starts without the app's secret, the agent does not."""
@@ -277,6 +316,7 @@ LISTENER = "a listener is HOST:PORT or unix:/PATH"
 ADDRESSES = ("9192", ":9192", "127.0.0.1", "127.0.0.1:", "unix:run/x", "unix:", "http://127.0.0.1:1", "::1:1", "[x]:1")
 TAKEN = "this header has a meaning of its own; choose one of yours, such as x-user-id"
 HEADER = "a header's name in lower case, with at most five hyphens, is needed"
+URI = "an absolute URI without a fragment is needed"
 NO_VALUE = "has no value; give it one, or leave it out"
 STAR = "with cookies, browsers take * for a name; list what is meant"
 PREFIX = "the beginning of header names, in lower case and with a hyphen at its end, is needed"
@@ -333,7 +373,7 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
         "name the one before, or leave it out",
     ),
     # upstream
-    ("an unknown way", {f"{UPSTREAM}.way": "x"}, f"{UPSTREAM}.way: must be 'phantom', 'jwt' or 'opaque'"),
+    ("an unknown way", {f"{UPSTREAM}.way": "x"}, f"{UPSTREAM}.way: must be 'phantom', 'exchange', 'jwt' or 'opaque'"),
     (
         "an unknown bearer mode",
         {f"{UPSTREAM}.bearer": True},
@@ -368,6 +408,29 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
         "opaque with an audience",
         {UPSTREAM: {"way": "opaque", "audience": "api"}},
         f"{UPSTREAM}.audience: cannot be required, for the way opaque looks into no token; leave it out",
+    ),
+    *(
+        (
+            f"the resource {resource!r}",
+            {UPSTREAM: {"way": "exchange", "resource": resource}},
+            f"{UPSTREAM}.resource: {URI}",
+        )
+        for resource in ("", "api", "/orders", "https://api.example#x", "https://a b", "https:", "urn:é")
+    ),
+    (
+        "a resource of another way",
+        {f"{UPSTREAM}.resource": "urn:x"},
+        f"{UPSTREAM}.resource: only the way exchange asks for a resource, and this is phantom",
+    ),
+    (
+        "a resource on a route of another way",
+        {UPSTREAM: {"way": "exchange"}, ROUTES: [{"path": "/a", "upstream": "jwt", "resource": "urn:x"}]},
+        f"{ROUTES}: /a: only the way exchange asks for a resource, and this is jwt",
+    ),
+    (
+        "an unknown type to ask for",
+        {f"{UPSTREAM}.exchange.requested_token_type": "id_token"},
+        f"{UPSTREAM}.exchange.requested_token_type: must be 'access_token' or 'jwt'",
     ),
     ("an empty audience", {f"{UPSTREAM}.audience": ""}, f"{UPSTREAM}.audience: a text is needed"),
     (
@@ -436,7 +499,7 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
     (
         "an unknown way of a route",
         {ROUTES: [{"path": "/a", "upstream": "x"}]},
-        f"{ROUTES}[0].upstream: must be 'phantom', 'jwt' or 'opaque'",
+        f"{ROUTES}[0].upstream: must be 'phantom', 'exchange', 'jwt' or 'opaque'",
     ),
     (
         "a scope of two blanks",

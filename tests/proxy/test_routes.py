@@ -25,7 +25,8 @@ ROUTED = replace(
         Route(path="/me", rule=Rule(way="opaque", scopes=frozenset({"orders"}))),
     ),
 )
-BY_ROUTE = replace(SHOP, ways=frozenset({"phantom", "opaque"}))
+BY_ROUTE = replace(SHOP, ways=frozenset({"phantom", "opaque", "exchange"}))
+URI = "https://api.example/orders?x=1"
 GOOD = UpstreamToken(bearer=Bearer("h.p.s"), expires_at=2.0, scopes=frozenset({"orders"}))
 
 
@@ -224,6 +225,16 @@ SETTINGS: list[tuple[dict[str, str], Rule | Reason]] = [
     ({"upstream": "opaque", "scope": ""}, replace(SHOP.rule, way="opaque", scopes=frozenset())),
     ({"upstream": "opaque", "scope": "a"}, Reason.ROUTE_SETTING),
     ({"upstream": "opaque", "audience": "api"}, Reason.ROUTE_SETTING),
+    ({"upstream": "exchange"}, replace(SHOP.rule, way="exchange")),
+    ({"upstream": "exchange", "resource": URI}, replace(SHOP.rule, way="exchange", resource=URI)),
+    ({"resource": "urn:x:y", "upstream": "exchange"}, replace(SHOP.rule, way="exchange", resource="urn:x:y")),
+    *(
+        ({"upstream": "exchange", "resource": resource}, Reason.ROUTE_SETTING)
+        for resource in ("", "/orders", "api.example", f"{URI}#x", f"{URI} x", f"{URI}\n", "http:", "é:x", "urn:é")
+    ),
+    ({"resource": URI}, Reason.ROUTE_SETTING),
+    ({"upstream": "phantom", "resource": URI}, Reason.ROUTE_SETTING),
+    ({"upstream": "opaque", "resource": URI}, Reason.ROUTE_SETTING),
     ({"upstream": "jwt"}, Reason.ROUTE_SETTING),
     ({"upstream": "bearer-jwt"}, Reason.ROUTE_SETTING),
     ({"upstream": ""}, Reason.ROUTE_SETTING),
@@ -242,6 +253,13 @@ SETTINGS: list[tuple[dict[str, str], Rule | Reason]] = [
 def test_settings_of_a_route(context: dict[str, str], expected: Rule | Reason) -> None:
     """Each setting changes its part of the rule; one that is not known, or cannot be served, refuses the route."""
     assert rule_for(ask(context=context), BY_ROUTE) == expected
+
+
+def test_a_resource_of_the_app_is_no_fault_of_a_route_of_another_way() -> None:
+    """Only what the route itself says must make sense there."""
+    policy = replace(BY_ROUTE, rule=Rule(way="exchange", resource=URI))
+    assert rule_for(ask(context={"upstream": "phantom"}), policy) == replace(policy.rule, way="phantom")
+    assert rule_for(ask(context={"resource": "urn:x"}), policy) == replace(policy.rule, resource="urn:x")
 
 
 def test_the_route_speaks_after_the_path() -> None:

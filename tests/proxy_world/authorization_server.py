@@ -17,11 +17,14 @@ from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection
 from extauthz.oauth.jwks import KeySet
 from extauthz.oauth.metadata import Discovery
+from extauthz.oauth.token_exchange import ACCESS_TOKEN, TokenExchange
+from extauthz.upstream.exchange import Exchange
 from extauthz.upstream.phantom import Phantom
 from proxy_world.fakes import NOW, Clock
 
 ISSUER = "https://as.example"
 DISCOVERY, JWKS, INTROSPECT = "/.well-known/openid-configuration", "/jwks", "/introspect"
+TOKEN = "/token"
 SECRET = "a+b%:/ é"
 
 SigningKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
@@ -86,7 +89,12 @@ class Server:
 
     def describe(self, **changes: object) -> None:
         """Publish the metadata, with `changes`; None drops a member."""
-        members = {"issuer": ISSUER, "jwks_uri": ISSUER + JWKS, "introspection_endpoint": ISSUER + INTROSPECT} | changes
+        members = {
+            "issuer": ISSUER,
+            "jwks_uri": ISSUER + JWKS,
+            "introspection_endpoint": ISSUER + INTROSPECT,
+            "token_endpoint": ISSUER + TOKEN,
+        } | changes
         self.answers[DISCOVERY] = httpx2.Response(200, json={k: v for k, v in members.items() if v is not None})
 
     def publish(self, keys: object) -> None:
@@ -99,13 +107,22 @@ class Server:
             status, content=body.encode(), headers={"content-type": content_type}
         )
 
+    def exchanges(self, members: Mapping[str, object] | None = None, *, status: int = 200) -> None:
+        """Answer a token exchange with a JWT, changed by `members`; None drops one."""
+        usual = {"access_token": token(), "issued_token_type": ACCESS_TOKEN, "token_type": "Bearer"}
+        answer = {**(usual if status == 200 else {}), **(members or {})}
+        body = json.dumps({name: value for name, value in answer.items() if value is not None})
+        self.answers[TOKEN] = httpx2.Response(
+            status, content=body.encode(), headers={"content-type": "application/json"}
+        )
+
     def asked_at(self, path: str) -> list[httpx2.Request]:
         """The requests for `path` so far."""
         return [request for request in self.asked if request.url.path == path]
 
-    def form(self) -> dict[str, str]:
-        """The last form that was posted for introspection."""
-        text = self.asked_at(INTROSPECT)[-1].content.decode()
+    def form(self, path: str = INTROSPECT) -> dict[str, str]:
+        """The last form that was posted, for introspection or there."""
+        text = self.asked_at(path)[-1].content.decode()
         return dict(parse_qsl(text, keep_blank_values=True, strict_parsing=True))
 
     def http(self, total_seconds: float = 5.0) -> HttpClient:
@@ -126,3 +143,9 @@ class Server:
         client = ClientSecretBasic("the proxy", SECRET)
         introspection = Introspection(self.discovery(), self.http(), client)
         return Phantom(introspection=introspection, keys=self.key_set(), issuer=ISSUER, clock=self.clock)
+
+    def exchange(self, *, verify: bool = True, token_type: str = ACCESS_TOKEN) -> Exchange:
+        """The way `exchange` against this server."""
+        client = ClientSecretBasic("the proxy", SECRET)
+        asks = TokenExchange(self.discovery(), self.http(), client, token_type=token_type)
+        return Exchange(exchange=asks, keys=self.key_set() if verify else None, issuer=ISSUER, clock=self.clock)
