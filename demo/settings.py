@@ -17,7 +17,8 @@ import yaml
 
 REFERENCE = Path(__file__).parent.parent / "envoy" / "envoy.yaml"
 APP = "shop"
-API_CLIENT = "gateway"  # the proxy's own client, for introspection
+API_CLIENT = "gateway"  # the proxy's own client, for introspection and token exchange
+AUDIENCES = ["books", "https://reports.example/"]  # other APIs it may exchange tokens for
 
 Address = tuple[str, int]
 
@@ -103,7 +104,13 @@ class Settings:
             "post_logout_redirect_uris": [home],
             "scope": "openid profile email orders",
         }
-        proxy = {"client_id": API_CLIENT, "client_secret": proxy_secret, "redirect_uris": [], "scope": "introspect"}
+        proxy = {
+            "client_id": API_CLIENT,
+            "client_secret": proxy_secret,
+            "redirect_uris": [],
+            "scope": "introspect",
+            "audiences": AUDIENCES,
+        }
         return [agent, proxy]
 
     def _config(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ OTHERS: list[tuple[str, str, dict[str, str]]] = [
 CONTEXTS: list[dict[str, str]] = [
     {"app": "shop", "auth": "optional"},
     {"auth": "off", "upstream": "opaque"},
+    {"upstream": "exchange", "resource": "https://api.example/"},
     {"scope": "a b", "csrf": "origin"},
     {},
 ]

@@ -122,7 +122,7 @@ def _policies(opener: FakeOpener) -> tuple[Policy, ...]:
             Route(path="/feed", rule=Rule(auth=Auth.OPTIONAL, csrf=Csrf.ORIGIN)),
             Route(path="/me", rule=Rule(way="opaque")),
         ),
-        ways=frozenset({"phantom", "opaque", "jwt"}),
+        ways=frozenset({"phantom", "exchange", "opaque", "jwt"}),
         identity=IDENTITY,
     )
     mall = Policy(
@@ -175,7 +175,7 @@ class World:
             App(
                 policy=policy,
                 opener=opener,
-                ways=dict.fromkeys(("phantom", "opaque", "jwt", BEARER_JWT), Exchange()),
+                ways=dict.fromkeys(("phantom", "exchange", "opaque", "jwt", BEARER_JWT), Exchange()),
                 max_seconds=60.0,
                 claims=frozenset(CLAIMS),
             )

@@ -10,13 +10,17 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """One registered confidential client; URIs are compared as exact strings (RFC 9700 section 2.1)."""
+    """One registered confidential client; URIs are compared as exact strings (RFC 9700 section 2.1).
+
+    `audiences` are the APIs it may exchange tokens for, besides the usual one.
+    """
 
     client_id: str
     client_secret: str = field(repr=False)
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...] = ()
     scope: str = "openid"
+    audiences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,7 @@ def _client(entry: object) -> Client:
         redirect_uris=_texts(entry, "redirect_uris"),
         post_logout_redirect_uris=_texts(entry, "post_logout_redirect_uris"),
         scope=_text(entry, "scope"),
+        audiences=_texts(entry, "audiences"),
     )
 
 

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from demo.idp.exchange import GRANT_TYPE as TOKEN_EXCHANGE
 from demo.idp.keys import ALGORITHM
 from demo.idp.people import PEOPLE
 from demo.idp.provider import Provider
@@ -44,7 +45,7 @@ def _abilities(scopes: list[str]) -> dict[str, object]:
         "authorization_response_iss_parameter_supported": True,
         "claims_supported": ["sub", "sid", "auth_time", *PEOPLE[0].claims()],
         "code_challenge_methods_supported": ["S256"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": ["authorization_code", "refresh_token", TOKEN_EXCHANGE],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
         "prompt_values_supported": ["none", "login"],

@@ -1,4 +1,4 @@
-"""The token endpoint: authorization_code and refresh_token."""
+"""The token endpoint: authorization_code, refresh_token and token exchange."""
 
 import base64
 import hashlib
@@ -12,6 +12,8 @@ from demo.idp.claims import id_token_claims, is_openid
 from demo.idp.clients import authenticate
 from demo.idp.config import Client
 from demo.idp.errors import OAuthError
+from demo.idp.exchange import GRANT_TYPE as TOKEN_EXCHANGE
+from demo.idp.exchange import Exchange
 from demo.idp.forms import read_form
 from demo.idp.grants import Grant, Token
 from demo.idp.mode import override
@@ -27,9 +29,9 @@ class TokenEndpoint:
         self._provider = provider
 
     async def post(self, request: Request) -> Response:
-        """Exchange a code or a refresh token for new tokens."""
+        """Exchange a code, a refresh token or an access token for new tokens."""
         form = await read_form(request)
-        for name in ("code", "refresh_token", "code_verifier"):
+        for name in ("code", "refresh_token", "code_verifier", "subject_token"):
             self._provider.canary.seen(form.get(name))
         client = authenticate(request, form, self._provider)
         if self._provider.mode.token_status is not None:
@@ -39,10 +41,14 @@ class TokenEndpoint:
                 return self._redeem(form, client)
             case "refresh_token":
                 return self._refresh(form, client)
+            case grant_type if grant_type == TOKEN_EXCHANGE:
+                return self._answer(Exchange(self._provider).exchange(form, client))
             case None:
                 raise OAuthError("invalid_request", "grant_type is required")
             case _:
-                raise OAuthError("unsupported_grant_type", "known here: authorization_code, refresh_token")
+                raise OAuthError(
+                    "unsupported_grant_type", "known here: authorization_code, refresh_token, token exchange"
+                )
 
     def _redeem(self, form: dict[str, str], client: Client) -> Response:
         code = self._provider.grants.spend("code", form.get("code"), client.client_id)
@@ -78,7 +84,10 @@ class TokenEndpoint:
         }
         if is_openid(grant):
             members["id_token"] = self._id_token(access, nonce)
-        return JSONResponse(override(members, provider.mode.token_overrides), headers=NO_STORE)
+        return self._answer(members)
+
+    def _answer(self, members: dict[str, object]) -> Response:
+        return JSONResponse(override(members, self._provider.mode.token_overrides), headers=NO_STORE)
 
     def _id_token(self, access: Token, nonce: str | None) -> str:
         claims = id_token_claims(self._provider.config, access, nonce=nonce)

@@ -41,6 +41,7 @@ CLIENTS = (
         redirect_uris=(REDIRECT,),
         post_logout_redirect_uris=(HOME,),
         scope="openid profile orders",
+        audiences=("books", "urn:reports"),
     ),
     Client(client_id="other", client_secret="other-client-secret", redirect_uris=(HOME,)),
 )
@@ -133,6 +134,7 @@ async def test_discovery_names_every_endpoint_under_the_issuer(world: World) -> 
     """The metadata names the issuer exactly, promises S256 and `iss`, and puts each endpoint under the issuer."""
     metadata = (await world.http.get("/.well-known/openid-configuration")).json()
     assert metadata["issuer"] == ISSUER
+    assert EXCHANGE["grant_type"] in metadata["grant_types_supported"]
     assert metadata["code_challenge_methods_supported"] == ["S256"]
     assert metadata["authorization_response_iss_parameter_supported"] is True
     endpoints = [value for name, value in metadata.items() if name.endswith(("_endpoint", "_uri"))]
@@ -310,6 +312,84 @@ async def test_token_endpoint_refusals(
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers.get("www-authenticate", "").startswith("Basic") is (status == 401)
+
+
+TYPE = "urn:ietf:params:oauth:token-type:"
+EXCHANGE = {
+    "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+    "subject_token_type": f"{TYPE}access_token",
+}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "aud", "scope"),
+    [
+        ({}, "api", QUERY["scope"]),
+        ({"audience": "books"}, "books", QUERY["scope"]),
+        ({"audience": "api", "scope": "orders"}, "api", "orders"),
+        ({"resource": "urn:reports"}, "urn:reports", QUERY["scope"]),
+        (
+            {"audience": "books", "resource": "urn:reports"},
+            ["books", "urn:reports"],
+            QUERY["scope"],
+        ),
+        ({"audience": "books", "requested_token_type": f"{TYPE}jwt"}, "books", QUERY["scope"]),
+    ],
+)
+async def test_an_exchange_gives_a_jwt_for_the_audience(
+    world: World, wishes: dict[str, str], aud: object, scope: str
+) -> None:
+    """RFC 8693: the subject's own JWT for whom it was asked, with no more scope, and no longer a life."""
+    tokens = await world.login()
+    world.clock[0] += 100
+    answer = await world.token(**EXCHANGE, subject_token=tokens["access_token"], **wishes)
+    members = answer.json()
+    assert (members["token_type"], members["expires_in"], members["scope"]) == ("Bearer", 200, scope)
+    assert members["issued_token_type"] == wishes.get("requested_token_type", f"{TYPE}access_token")
+    assert answer.headers["cache-control"] == "no-store"
+    claims = await world.claims(members["access_token"], aud if isinstance(aud, str) else "books")
+    assert (claims["aud"], claims["sub"], claims["client_id"], claims["scope"]) == (aud, "ada", "shop", scope)
+    assert (claims["iat"], claims["exp"]) == (1_000_100, 1_000_300)
+    assert jwt.get_unverified_header(members["access_token"])["typ"] == "at+jwt"
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"subject_token": "unknown"}, "invalid_request"),
+        ({"subject_token": ""}, "invalid_request"),
+        ({"subject_token_type": f"{TYPE}jwt"}, "invalid_request"),
+        ({"requested_token_type": f"{TYPE}refresh_token"}, "invalid_request"),
+        ({"audience": "bank"}, "invalid_target"),
+        ({"resource": "https://bank.test/"}, "invalid_target"),
+        ({"scope": "orders admin"}, "invalid_scope"),
+    ],
+)
+async def test_an_exchange_is_refused(world: World, change: dict[str, str], error: str) -> None:
+    """Each mistake has its error, and a subject token that does not count is an invalid request."""
+    tokens = await world.login()
+    answer = await world.token(**{**EXCHANGE, "subject_token": tokens["access_token"], **change})
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+async def test_only_live_access_tokens_are_exchanged(world: World) -> None:
+    """A refresh token is no access token, and one that has run out is none any more."""
+    tokens = await world.login()
+    wrong = await world.token(**EXCHANGE, subject_token=tokens["refresh_token"])
+    world.clock[0] += 300
+    late = await world.token(**EXCHANGE, subject_token=tokens["access_token"])
+    assert [answer.json()["error"] for answer in (wrong, late)] == ["invalid_request"] * 2
+
+
+async def test_an_audience_is_registered_with_its_client(world: World) -> None:
+    """Another client's audiences are none of this one's; the exchange itself is for all, and counted."""
+    tokens = await world.login()
+    form = {**EXCHANGE, "subject_token": tokens["access_token"]}
+    other = basic("other", "other-client-secret")
+    usual = await world.http.post("/token", data=form, headers=other)
+    foreign = await world.http.post("/token", data={**form, "audience": "books"}, headers=other)
+    assert (usual.status_code, foreign.json()["error"]) == (200, "invalid_target")
+    assert (await world.http.get("/_control/counters")).json()["token"] == 3
 
 
 async def test_only_forms_are_read(world: World) -> None:

@@ -1,6 +1,8 @@
 """Apps, routes, CORS, bearer clients, identity headers and dry runs, as the API behind a real Envoy sees them."""
 
-from typing import TYPE_CHECKING
+import base64
+import json
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
@@ -151,6 +153,42 @@ def test_apps_do_not_know_each_others_sessions(world: "World", ada: Browser, env
     assert received(answer, "cookie") == ["a=1"]
 
 
+def test_each_api_gets_a_token_of_its_own(world: "World", ada: Browser, envoy: str, idp: IdpControl) -> None:
+    """Routes of different audience get different tokens for one session, each asked for once."""
+    session = of_app(world, "exchange", ada)
+    routes = {"/api/orders": ("api", "orders"), "/public/books": ("books", "profile")}
+    for path, (audience, scope) in [*routes.items()] * 3:
+        answer = send(envoy, "GET", "exchange.example", path, VERSION, session)
+        assert (answer.status, received(answer, "x-user-id")) == (200, ["ada"])
+        claims = claims_of(answer)
+        assert (claims["aud"], claims["scope"], claims["client_id"]) == (audience, scope, "gateway")
+    assert (idp.count("token"), idp.count("introspect")) == (2, 0)
+
+
+def test_a_route_of_envoy_may_exchange(ada: Browser, envoy: str, idp: IdpControl) -> None:
+    """One route of an app goes the way exchange, with a resource, and the app's others go their own."""
+    for _ in range(2):
+        answer = get(envoy, "/public/reports", *cookie(ada))
+        assert claims_of(answer)["aud"] == ["books", "https://reports.example/"]
+        assert get(envoy, "/api/orders", *cookie(ada)).json()["claims"]["aud"] == "api"
+    assert (idp.count("token"), idp.count("introspect")) == (1, 1)
+
+
+@pytest.mark.parametrize("path", ["/public/bank", "/public/admin"])
+def test_what_the_proxy_may_not_ask_for_is_the_operators(world: "World", ada: Browser, envoy: str, path: str) -> None:
+    """An audience or a scope that the server refuses logs nobody out."""
+    session = of_app(world, "exchange", ada)
+    answer = send(envoy, "GET", "exchange.example", path, VERSION, session)
+    assert (answer.status, answer.json()["code"]) == (503, "temporarily_unavailable")
+
+
+def test_a_session_that_is_over_is_not_exchanged(world: "World", ada: Browser, envoy: str, idp: IdpControl) -> None:
+    """A token that is no longer active is the user's to renew."""
+    session = of_app(world, "exchange", ada)
+    idp.expire_access_tokens()
+    assert send(envoy, "GET", "exchange.example", "/api/orders", VERSION, session).status == 401
+
+
 def test_cors_by_the_proxy(world: "World", ada: Browser, envoy: str) -> None:
     """Preflights are answered by us, the API's answers can be read by the app, and strangers get nothing."""
     origin, host = "https://www.cors.example", "cors.example"
@@ -206,9 +244,23 @@ def cookie(browser: Browser) -> tuple[str, ...]:
     return (f"cookie: {AT}={browser.cookies()[AT]}",)
 
 
+def of_app(world: "World", app: str, browser: Browser) -> str:
+    """The session as a header line for another app."""
+    folder = world.settings.folder
+    return f"cookie: {sealed_for(folder, app, opaque_token(folder, browser))}"
+
+
 def received(answer: RawAnswer, name: str) -> list[str]:
     """The values of one header as the API received them."""
     return [value for key, value in answer.json()["headers"] if key == name]
+
+
+def claims_of(answer: RawAnswer) -> dict[str, Any]:
+    """What the JWT that the API received says; its signature was not passed on."""
+    [authorization] = received(answer, "authorization")
+    payload = authorization.removeprefix("Bearer ").split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims
 
 
 def requests(world: "World") -> int:

@@ -135,7 +135,7 @@ HEADERS: st.SearchStrategy[Lines] = st.builds(
 CONTEXTS = mostly(
     st.just(dict[str, str]()),
     st.dictionaries(
-        st.sampled_from(["app", "auth", "csrf", "upstream", "scope", "audience"]) | WORDS,
+        st.sampled_from(["app", "auth", "csrf", "upstream", "scope", "audience", "resource"]) | WORDS,
         st.sampled_from(["shop", "mall", "off", "optional", "required", "origin", "double-submit", "opaque", "x", ""])
         | WORDS,
         max_size=2,

@@ -29,6 +29,7 @@ from extauthz.oauth.client_auth import ClientSecretBasic
 from extauthz.oauth.http import Reply
 from extauthz.outcome import Bearer, Outcome, UpstreamToken
 from extauthz.request import Request
+from extauthz.upstream.exchange import Issued
 
 CANARY = "canary-7f3a"
 KEY = read_private_key(new_key_pair("x25519")[0])
@@ -134,6 +135,7 @@ def values() -> dict[str, object]:
         "ClientSecretBasic": ClientSecretBasic("id", CANARY),
         "AccessToken": AccessToken(token=CANARY, issued_at=1, session_id="s"),
         "Reply": Reply(200, "text/plain", CANARY.encode()),
+        "Issued": Issued(token=CANARY, expires_in=None, scopes=None),
     }
 
 

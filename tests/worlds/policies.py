@@ -25,6 +25,21 @@ APPS: dict[str, dict[str, Any]] = {
     "native": {"upstream": {"bearer": "jwt", "audience": "api", "way": "jwt"}},
     "cors": {"cors": {"expose_headers": ["x-total"]}},
     "dry": {"dry_run": True},
+    "exchange": {
+        "upstream": {
+            "client_id": "gateway",
+            "client_secret_file": "proxy-secret",
+            "way": "exchange",
+            "audience": "api",
+            "required_scopes": ["orders"],
+        },
+        "identity_headers": {"x-user-id": "sub"},
+        "routes": [
+            {"path": "/public/books", "audience": "books", "scope": "profile"},
+            {"path": "/public/bank", "audience": "bank"},
+            {"path": "/public/admin", "scope": "admin"},
+        ],
+    },
 }
 
 
@@ -60,6 +75,7 @@ ROUTES = [
     route("/strange-setting", auth="sometimes"),
     route("/public/by-route", auth="off"),
     route("/api/by-route", scope="admin"),
+    route("/public/reports", upstream="exchange", audience="books", resource="https://reports.example/"),
     without_envoys_cors("cors.example"),
     at_host({"suffix": ".example"}),
     _route("/public/", None),
