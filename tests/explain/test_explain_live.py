@@ -94,12 +94,15 @@ def test_an_exchange(tmp_path: Path) -> None:
 
 def test_an_exchange_nobody_looks_into(tmp_path: Path) -> None:
     """Of a token that is not verified the explanation does not say more than is known."""
-    bench = Bench(tmp_path, {**EXCHANGE, "apps.shop.upstream.exchange": {"verify": False}})
+    bench = Bench(
+        tmp_path, {**EXCHANGE, "apps.shop.upstream.exchange": {"verify": False, "requested_token_type": "jwt"}}
+    )
     bench.server.exchanges({"access_token": "0paque-of-the-api", "expires_in": 60})
     result = bench.curl(options=LIVE)
     assert verdict(result) == "200 allow"
     assert facts(result, "token").endswith("audience api (required: api); not looked into, but asked for")
     assert "0paque" not in result.output
+    assert bench.server.form(TOKEN)["requested_token_type"].endswith(":jwt")
 
 
 @pytest.mark.parametrize(
