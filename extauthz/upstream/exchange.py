@@ -34,7 +34,8 @@ MEANINGS: Mapping[str, Reason | Trouble] = {
     "unauthorized_client": Trouble.REFUSED_US,
     "unsupported_grant_type": Trouble.REFUSED_US,
     "invalid_target": Trouble.REFUSED_US,
-    "invalid_scope": Trouble.REFUSED_US,
+    # A user without a scope is the likelier reason than a scope that nobody has.
+    "invalid_scope": Reason.INSUFFICIENT_SCOPE,
 }
 
 

@@ -174,12 +174,17 @@ def test_a_route_of_envoy_may_exchange(ada: Browser, envoy: str, idp: IdpControl
     assert (idp.count("token"), idp.count("introspect")) == (1, 1)
 
 
-@pytest.mark.parametrize("path", ["/public/bank", "/public/admin"])
-def test_what_the_proxy_may_not_ask_for_is_the_operators(world: "World", ada: Browser, envoy: str, path: str) -> None:
-    """An audience or a scope that the server refuses logs nobody out."""
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [("/public/bank", 503, "temporarily_unavailable"), ("/public/admin", 403, "insufficient_scope")],
+)
+def test_what_is_not_exchanged_logs_nobody_out(
+    world: "World", ada: Browser, envoy: str, path: str, status: int, code: str
+) -> None:
+    """An audience the proxy may not ask for is the operator's to mend; a scope the user has not is told."""
     session = of_app(world, "exchange", ada)
     answer = send(envoy, "GET", "exchange.example", path, VERSION, session)
-    assert (answer.status, answer.json()["code"]) == (503, "temporarily_unavailable")
+    assert (answer.status, answer.json()["code"]) == (status, code)
 
 
 def test_a_session_that_is_over_is_not_exchanged(world: "World", ada: Browser, envoy: str, idp: IdpControl) -> None:

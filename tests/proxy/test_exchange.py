@@ -240,9 +240,7 @@ async def test_errors_about_the_token(error: str) -> None:
     assert refused == Refused(Reason.TOKEN_INACTIVE, f"the token exchange was answered {error}")
 
 
-@pytest.mark.parametrize(
-    "error", ["invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_target", "invalid_scope"]
-)
+@pytest.mark.parametrize("error", ["invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_target"])
 async def test_errors_about_us(error: str) -> None:
     """What the server does not let us ask for is for the operator, who is told its word; no user is logged out."""
     server = Server()
@@ -251,6 +249,14 @@ async def test_errors_about_us(error: str) -> None:
         await server.exchange()("opaque", Rule())
     assert failure.value.trouble is Trouble.REFUSED_US
     assert str(failure.value) == f"the token exchange was answered {error}"
+
+
+async def test_a_scope_the_user_does_not_have() -> None:
+    """Refused as by every other way: 403 insufficient_scope, and no outage."""
+    server = Server()
+    server.exchanges({"error": "invalid_scope"}, status=400)
+    refused = await server.exchange()("opaque", Rule(scopes=frozenset({"admin"})))
+    assert refused == Refused(Reason.INSUFFICIENT_SCOPE, "the token exchange was answered invalid_scope")
 
 
 @pytest.mark.parametrize(
