@@ -10,13 +10,17 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """One registered confidential client; URIs are compared as exact strings (RFC 9700 section 2.1)."""
+    """One registered confidential client; URIs are compared as exact strings (RFC 9700 section 2.1).
+
+    `encryption_jwk`: the public key that introspection answers are encrypted to, where the mode says so (RFC 9701).
+    """
 
     client_id: str
     client_secret: str = field(repr=False)
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...] = ()
     scope: str = "openid"
+    encryption_jwk: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,7 @@ def _client(entry: object) -> Client:
         redirect_uris=_texts(entry, "redirect_uris"),
         post_logout_redirect_uris=_texts(entry, "post_logout_redirect_uris"),
         scope=_text(entry, "scope"),
+        encryption_jwk=_members(entry, "encryption_jwk"),
     )
 
 
@@ -63,6 +68,13 @@ def _text(entry: Mapping[str, object], key: str) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{key} is a non-empty string")
     return value
+
+
+def _members(entry: Mapping[object, object], key: str) -> Mapping[str, str] | None:
+    value = entry.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        raise ValueError(f"{key} is an object")
+    return cast("Mapping[str, str] | None", value)
 
 
 def _texts(entry: Mapping[str, object], key: str) -> tuple[str, ...]:

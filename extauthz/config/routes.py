@@ -7,7 +7,7 @@ from pydantic import Field
 from extauthz.config.section import Section
 from extauthz.config.values import CorsMethod, CorsToken, RoutePath, RouteScope
 
-Way = Literal["phantom", "jwt", "opaque"]
+Way = Literal["phantom", "mint", "jwt", "opaque"]
 Csrf = Literal["header", "double-submit", "origin"]
 
 

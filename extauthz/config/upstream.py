@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from extauthz.config.files import OptionalSecretFile, Program, Secret
+from extauthz.config.files import DecryptionKeyFiles, OptionalSecretFile, Program, Secret
+from extauthz.config.mint import MintConfig
 from extauthz.config.routes import Way
 from extauthz.config.section import Section, V, given, needed
 from extauthz.config.values import ScopeToken
@@ -18,18 +19,32 @@ class UpstreamConfig(Section):
 
     way: Annotated[
         Way,
-        Field(description="phantom: introspection gives a JWT; jwt: the token is one; opaque: pass the token on"),
+        Field(
+            description="phantom: introspection gives a JWT; mint: the proxy signs one by what introspection says; "
+            "jwt: the token is one; opaque: pass the token on"
+        ),
     ] = "phantom"
     client_id: Annotated[
         str | None,
         Field(min_length=1, description="the proxy's own client for introspection; default: the app's"),
     ] = None
     client_secret_file: OptionalSecretFile = None
+    introspection: Annotated[
+        Literal["json", "jwt"], Field(description="how the server answers for way mint; jwt: signed, by RFC 9701")
+    ] = "json"
+    introspection_key_files: Annotated[
+        DecryptionKeyFiles, Field(description="open signed answers that the server has encrypted for us")
+    ] = []
+    clients: Annotated[
+        list[Annotated[str, Field(min_length=1)]],
+        Field(description="whose tokens are taken; empty: any client's"),
+    ] = []
     bearer: Annotated[
         Literal["deny", "introspect", "jwt"],
         Field(description="what becomes of a client's own Authorization: Bearer"),
     ] = "deny"
     audience: Annotated[str | None, Field(min_length=1, description="required in the JWT's aud")] = None
+    mint: MintConfig | None = None
     required_scopes: list[ScopeToken] = []
     cache_seconds: Annotated[
         float, Field(ge=0, le=3600, description="how long a revoked token may go on working at most")
@@ -43,6 +58,13 @@ class UpstreamConfig(Section):
     @classmethod
     def _own_client(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
         return secret if info.data.get("client_id") is None else needed(secret, info, Program.EXTAUTHZ)
+
+    @field_validator("introspection_key_files")
+    @classmethod
+    def _keys_fit(cls, keys: V, info: ValidationInfo) -> V:
+        if keys and info.data.get("introspection") != "jwt":
+            raise ValueError("only signed answers are encrypted: introspection: jwt")
+        return keys
 
     @field_validator("bearer")
     @classmethod
@@ -58,10 +80,19 @@ class UpstreamConfig(Section):
             return given(audience, NEEDS_AUDIENCE)
         return _looked_into(audience, info)
 
-    @field_validator("required_scopes")
+    @field_validator("mint")
     @classmethod
-    def _scopes_fit(cls, scopes: list[str], info: ValidationInfo) -> list[str]:
-        return _looked_into(scopes, info)
+    def _mint_fits(cls, mint: MintConfig | None, info: ValidationInfo) -> MintConfig | None:
+        if info.data.get("way") == "mint":
+            given(mint, "with way: mint")
+        if mint is not None and mint.audience is None and info.data.get("audience") is None:
+            raise ValueError("audience is needed in it, or upstream.audience")
+        return mint
+
+    @field_validator("required_scopes", "clients")
+    @classmethod
+    def _tokens_are_looked_into(cls, required: list[str], info: ValidationInfo) -> list[str]:
+        return _looked_into(required, info)
 
 
 def takes_jwts(bearer: str, way: str) -> bool:

@@ -13,16 +13,21 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from extauthz.oauth.breaker import CircuitBreaker
 from extauthz.oauth.client_auth import ClientSecretBasic
+from extauthz.oauth.decryption import Decryption
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection
 from extauthz.oauth.jwks import KeySet
 from extauthz.oauth.metadata import Discovery
+from extauthz.upstream.answers import Answer as Form
+from extauthz.upstream.answers import JsonAnswer, SignedAnswer
+from extauthz.upstream.introspected import Introspected
 from extauthz.upstream.phantom import Phantom
 from proxy_world.fakes import NOW, Clock
 
 ISSUER = "https://as.example"
 DISCOVERY, JWKS, INTROSPECT = "/.well-known/openid-configuration", "/jwks", "/introspect"
 SECRET = "a+b%:/ é"
+CLIENT = "the proxy"
 
 SigningKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -123,6 +128,17 @@ class Server:
 
     def phantom(self) -> Phantom:
         """The way `phantom` against this server."""
-        client = ClientSecretBasic("the proxy", SECRET)
-        introspection = Introspection(self.discovery(), self.http(), client)
-        return Phantom(introspection=introspection, keys=self.key_set(), issuer=ISSUER, clock=self.clock)
+        return Phantom(introspection=self.introspection(), keys=self.key_set(), issuer=ISSUER, clock=self.clock)
+
+    def introspection(self) -> Introspection:
+        """The product's call."""
+        return Introspection(self.discovery(), self.http(), ClientSecretBasic(CLIENT, SECRET))
+
+    def introspected(self, *, signed: bool = False, decryption: Decryption | None = None) -> Introspected:
+        """What the product understands of this server's JSON, or of its signed answers."""
+        answer: Form = JsonAnswer()
+        if signed:
+            answer = SignedAnswer(
+                keys=self.key_set(), issuer=ISSUER, client_id=CLIENT, clock=self.clock, decryption=decryption
+            )
+        return Introspected(introspection=self.introspection(), answer=answer, issuer=ISSUER, clock=self.clock)
