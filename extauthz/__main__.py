@@ -11,9 +11,9 @@ from extauthz.config.command import config_group, config_option, fail, load_or_e
 from extauthz.config.listening import ListenError
 from extauthz.cookies.keys import new_key_pair, new_session_key
 from extauthz.explain.command import explain
+from extauthz.oauth.key_ring import new_key
 from extauthz.oauth.signing_key import read_signing_key
 from extauthz.telemetry import Log, logger
-from extauthz.upstream.mint import new_key
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -23,8 +23,8 @@ from extauthz.doors.http_server import HttpServer
 from extauthz.doors.operations import Operations
 from extauthz.metrics import Metrics
 from extauthz.oauth.issuer import Issuer
+from extauthz.oauth.key_ring import key_set
 from extauthz.telemetry import Log
-from extauthz.upstream.mint import key_set
 
 DESCRIPTORS = 65_536
 

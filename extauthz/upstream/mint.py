@@ -6,13 +6,10 @@ never the server's, and our public keys are at /.well-known/jwks.json.
 
 import json
 import secrets
-from collections.abc import Callable, Collection, Sequence
-
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from collections.abc import Callable, Sequence
 
 from extauthz.oauth.jwks import MAX_TOKEN_CHARACTERS
-from extauthz.oauth.signing_key import PrivateKey, SigningKey
+from extauthz.oauth.signing_key import SigningKey
 from extauthz.outcome import Bearer, Refused, UpstreamToken
 from extauthz.policy import Rule
 from extauthz.reason import Reason
@@ -21,7 +18,6 @@ from extauthz.upstream.claims import SKEW_SECONDS, audiences, scopes
 from extauthz.upstream.introspected import Active, Introspected
 
 JTI_BYTES = 16
-RSA_BITS = 2048  # signing with 3072 takes three times as long, and these tokens live for minutes
 # A token that is about to run out is not worth signing: the API's clock may be ahead of ours.
 LEAST_SECONDS = 1
 
@@ -97,19 +93,3 @@ class Mint:
         if len(jwt) > MAX_TOKEN_CHARACTERS:
             raise bad(f"with the claims to pass on, the token has more than {MAX_TOKEN_CHARACTERS} characters")
         return Bearer(jwt)
-
-
-def new_key(kind: str) -> bytes:
-    """A private key to sign with, in PEM; `kind` is ES256, EdDSA or RS256."""
-    made: dict[str, Callable[[], PrivateKey]] = {
-        "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
-        "EdDSA": ed25519.Ed25519PrivateKey.generate,
-        "RS256": lambda: rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS),
-    }
-    return made[kind]().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def key_set(keys: Collection[SigningKey]) -> bytes:
-    """The public halves of all keys as a JWK set, each once (RFC 7517 section 5)."""
-    published = {kid: key.public_jwk(kid) for kid, key in ((key.thumbprint(), key) for key in keys)}
-    return json.dumps({"keys": list(published.values())}).encode()

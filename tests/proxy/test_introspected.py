@@ -8,12 +8,14 @@ from typing import Any
 import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwe import JWERegistry, encrypt_compact
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from proxy_world.authorization_server import CLIENT, INTROSPECT, ISSUER, KEY, Server, token, unsigned
 from proxy_world.fakes import NOW
 
 from extauthz.oauth.decryption import Decryption
+from extauthz.oauth.decryption_key import DecryptionKey
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.outcome import Refused
 from extauthz.reason import Reason
@@ -287,7 +289,7 @@ async def test_9701_a_client_registered_for_another_form() -> None:
     assert raised.value.trouble is Trouble.ERROR
 
 
-OURS = {
+OURS: dict[str, tuple[DecryptionKey, type[ECKey] | type[OKPKey] | type[RSAKey]]] = {
     "P-256": (ec.generate_private_key(ec.SECP256R1()), ECKey),
     "P-384": (ec.generate_private_key(ec.SECP384R1()), ECKey),
     "P-521": (ec.generate_private_key(ec.SECP521R1()), ECKey),
@@ -302,7 +304,7 @@ def encrypted(text: str, name: str, alg: str, enc: str = "A256GCM", **header: ob
     """A JWE to one of our keys, by the library."""
     key, kind = OURS[name]
     registry = JWERegistry(algorithms=[*ALL, "DEF", "RSA1_5"], strict_check_header=False)
-    public = kind(key.public_key(), key.public_key())
+    public = kind.import_key(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     return encrypt_compact({"alg": alg, "enc": enc, "cty": "JWT", **header}, text, public, registry=registry)
 
 

@@ -26,8 +26,8 @@ from extauthz.doors.http import doors
 from extauthz.doors.operations import Operations
 from extauthz.metrics import Metrics
 from extauthz.oauth.http import HttpClient
+from extauthz.oauth.key_ring import key_set, new_key
 from extauthz.oauth.signing_key import read_signing_key
-from extauthz.upstream.mint import key_set, new_key
 
 MINT = "apps.shop.upstream.mint"
 GOOD = {"issuer": "https://tokens.shop.example", "key_files": ["mint-1.pem"], "audience": "api"}
@@ -76,7 +76,8 @@ def test_the_way_can_be_used(folder: Path) -> None:
 def test_the_audience_may_be_the_required_one(folder: Path) -> None:
     """What is required of the token is what the JWT says, so it need not be said twice."""
     short = {name: value for name, value in GOOD.items() if name != "audience"}
-    assert loaded(folder, {**USED, MINT: short, "apps.shop.upstream.audience": "api"})
+    config = loaded(folder, {**USED, MINT: short, "apps.shop.upstream.audience": "api"})
+    assert config.apps["shop"].upstream.mint is not None
 
 
 def test_the_agent_sees_no_key(folder: Path) -> None:
@@ -157,7 +158,9 @@ def test_every_curve_signs_and_decrypts(folder: Path, curve: ec.EllipticCurve) -
     pem = _pem(ec.generate_private_key(curve))
     (folder / "mint-1.pem").write_bytes(pem)
     keys = {"apps.shop.upstream.introspection": "jwt", "apps.shop.upstream.introspection_key_files": ["mint-1.pem"]}
-    assert loaded(folder, {**USED, **keys})
+    upstream = loaded(folder, {**USED, **keys}).apps["shop"].upstream
+    assert upstream.mint is not None
+    assert None not in [*upstream.introspection_key_files, *upstream.mint.key_files]
 
 
 @pytest.mark.filterwarnings("ignore")
