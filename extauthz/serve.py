@@ -79,7 +79,7 @@ class Proxy:
         )
         self._grpc = GrpcDoor(desk, log, reflection=self._settings.reflection, tls=self._settings.tls)
         self._http = HttpServer(application, log, http.tls)
-        self._operations = Operations(metrics, self._unknown, public)
+        self._operations = Operations(metrics, waiting_for=self._unknown, more=public)
         self._operations_server = HttpServer(self._operations.application(), log)
 
     @property

@@ -14,8 +14,8 @@ from extauthz.metrics import CONTENT_TYPE, Metrics
 class Operations:
     """`/healthz`: the process lives; `/readyz`: it can serve, and is not about to stop; `/metrics`, for Prometheus.
 
-    `waiting_for`: apps whose authorization server has not been heard of yet, as it is from moment to moment; `more`: what
-    else is served, by path.
+    `waiting_for`: apps whose authorization server has not been heard of yet, as it is from moment to moment;
+    `more`: what else is served, by path.
     """
 
     def __init__(

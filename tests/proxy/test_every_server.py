@@ -30,6 +30,7 @@ from extauthz.cookies.purpose import Purpose
 from extauthz.decision import Allow, Decision, Deny
 from extauthz.doors import jwks
 from extauthz.oauth.http import HttpClient
+from extauthz.oauth.issuer import Issuer
 from extauthz.oauth.key_ring import key_set, new_key
 
 pytestmark = pytest.mark.anyio
@@ -115,9 +116,9 @@ class World:
 
     async def decide(self, config: Config, token: str) -> Decision:
         """What the proxy makes of a session with this token."""
-        clients = {"shop": HttpClient(transport=self.idp)}
-        apps = build_apps(config, clients, steady=config_clock, wall=config_clock)
-        authorizer = Authorizer(apps, build_memory(config, config_clock), log_to(io.StringIO()), config_clock)
+        issuer = Issuer(ISSUER, HttpClient(transport=self.idp), moment)
+        apps = build_apps(config, {"shop": issuer}, wall=moment)
+        authorizer = Authorizer(apps, build_memory(config, moment), log_to(io.StringIO()), moment)
         public = read_public_key((self.folder / "cookie-public.pem").read_bytes())
         plaintext = AccessToken(token=token, issued_at=1, session_id="s").to_bytes()
         sealed = Sealer(public, Purpose("shop", COOKIE)).seal(plaintext)
@@ -127,16 +128,16 @@ class World:
     async def api_says(self, authorization: str, config: Config) -> httpx2.Response:
         """The API's answer; it trusts us where we sign, else the identity provider."""
         ours = published_keys(config)
-        trusted = ApiConfig(issuer=OURS, audience="api", jwks_url=f"{OURS}{jwks.PATH}", clock=config_clock)
+        trusted = ApiConfig(issuer=OURS, audience="api", jwks_url=f"{OURS}{jwks.PATH}", clock=moment)
         keys = httpx2.ASGITransport(app=jwks.Jwks(key_set(ours)))
         if not ours:
-            trusted, keys = ApiConfig(issuer=ISSUER, audience="api", clock=config_clock), self.idp
+            trusted, keys = ApiConfig(issuer=ISSUER, audience="api", clock=moment), self.idp
         transport = httpx2.ASGITransport(app=create_api(trusted, transport=keys))
         async with httpx2.AsyncClient(transport=transport, base_url="https://api.example") as http:
             return await http.get("/orders", headers={"authorization": authorization})
 
 
-def config_clock() -> float:
+def moment() -> float:
     """One moment for all: the provider's, the proxy's and the API's."""
     return 1_000_000.0
 
@@ -154,7 +155,7 @@ def world(tmp_path: Path) -> World:
         scope="openid orders",
         encryption_jwk={name: str(value) for name, value in key.as_dict(private=False).items()},
     )
-    idp = create_idp(IdpConfig(issuer=ISSUER, clients=(client,), clock=config_clock), control=True)
+    idp = create_idp(IdpConfig(issuer=ISSUER, clients=(client,), clock=moment), control=True)
     return World(tmp_path, httpx2.ASGITransport(app=idp))
 
 

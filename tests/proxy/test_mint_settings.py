@@ -18,14 +18,13 @@ from proxy_world.installation import install, minimal, put
 from starlette.types import ASGIApp
 
 from extauthz.__main__ import main
-from extauthz.build import build_apps, published_keys
+from extauthz.build import build_apps, build_issuer, published_keys
 from extauthz.config import Config, ConfigError, Program, load
 from extauthz.doors import jwks
 from extauthz.doors.dialects import ENVOY
 from extauthz.doors.http import doors
 from extauthz.doors.operations import Operations
 from extauthz.metrics import Metrics
-from extauthz.oauth.http import HttpClient
 from extauthz.oauth.key_ring import key_set, new_key
 from extauthz.oauth.signing_key import read_signing_key
 
@@ -65,7 +64,7 @@ def problems(folder: Path, changes: dict[str, object]) -> str:
 def test_the_way_can_be_used(folder: Path) -> None:
     """With a group mint, the app and its routes may name the way, and every key is published."""
     config = loaded(folder, {**USED, f"{MINT}.key_files": ["mint-1.pem", "mint-2.pem"]})
-    [app] = build_apps(config, {"shop": HttpClient()}, steady=lambda: 0.0, wall=lambda: 0.0)
+    [app] = build_apps(config, {"shop": build_issuer(config.apps["shop"], lambda: 0.0)}, wall=lambda: 0.0)
     assert "mint" in app.policy.ways
     assert "mint" in app.ways
     assert [key.algorithm for key in published_keys(config)] == ["ES256", "EdDSA"]
@@ -200,7 +199,7 @@ def both() -> dict[str, ASGIApp]:
     desk = Proxy([FULL]).desk(io.StringIO())
     return {
         "doors": doors([ENVOY], desk, QUIET, secret="s3cret", wait=1, more=public),
-        "operations": Operations(Metrics(), public).application(),
+        "operations": Operations(Metrics(), more=public).application(),
     }
 
 
