@@ -49,7 +49,8 @@ class Settings:
     """A folder for everything written, and what differs from the reference.
 
     `overrides` go into the app's settings, `routes` before Envoy's own; `second_proxy` is where another extauthz
-    listens beside the first; `everywhere` listens beyond loopback.
+    listens beside the first; `api_trusts`: the API's options in place of the identity provider as its issuer;
+    `everywhere` listens beyond loopback.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Settings:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     routes: Sequence[Mapping[str, Any]] = ()
     second_proxy: Address | None = None
+    api_trusts: Sequence[str] = ()
     log_level: str = "info"
     everywhere: bool = False
 

@@ -118,7 +118,8 @@ class LocalWorld:
     def _environment(self, program: str) -> dict[str, str]:
         if program != "extauthz-2" or self.settings.second_proxy is None:
             return {}
-        return {"TOKEN_HANDLER__EXTAUTHZ__LISTEN": "[{}:{}]".format(*self.settings.second_proxy)}
+        own = "[{}:{}]".format(*self.settings.second_proxy)
+        return {"TOKEN_HANDLER__EXTAUTHZ__LISTEN": own, "TOKEN_HANDLER__EXTAUTHZ__HTTP__LISTEN": "[]"}
 
     def _command(self, program: str) -> list[str]:
         program = program.removesuffix("-2")
@@ -128,7 +129,7 @@ class LocalWorld:
         issuer = ["--issuer", settings.places.issuer]
         commands = {
             "idp": [*python, "demo.idp", *issuer, *listen, "--clients", str(settings.clients), *self._control],
-            "api": [*python, "demo.api", *issuer, *listen, *self._control],
+            "api": [*python, "demo.api", *(settings.api_trusts or issuer), *listen, *self._control],
             "spa": [*python, "demo.serve", *listen],
             "agent": [str(installed / "oauth-agent"), "serve", "--config", str(settings.config)],
             "extauthz": [str(installed / "extauthz"), "serve", "--config", str(settings.config)],

@@ -11,6 +11,8 @@ from extauthz.config.command import config_group, config_option, fail, load_or_e
 from extauthz.config.listening import ListenError
 from extauthz.cookies.keys import new_key_pair, new_session_key
 from extauthz.explain.command import explain
+from extauthz.oauth.key_ring import new_key
+from extauthz.oauth.signing_key import read_signing_key
 from extauthz.telemetry import Log, logger
 
 
@@ -56,6 +58,20 @@ def keygen(out: Path, kind: str) -> None:
             click.echo(f"{path}  {use}")
     except OSError as error:
         fail(Program.EXTAUTHZ, f"{error.filename}: {error.strerror}")
+
+
+@main.command("mint-keygen")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--type", "kind", type=click.Choice(["ES256", "EdDSA", "RS256"]), default="ES256", show_default=True)
+def mint_keygen(file: Path, kind: str) -> None:
+    """Make a key that the way mint signs with, and tell the key id the API will see."""
+    key = new_key(kind)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write(file, key)
+    except OSError as error:
+        fail(Program.EXTAUTHZ, f"{error.filename}: {error.strerror}")
+    click.echo(f"{file}  for the proxy only: upstream.mint.key_files; key id {read_signing_key(key).thumbprint()}")
 
 
 main.add_command(config_group(Program.EXTAUTHZ))

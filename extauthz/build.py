@@ -6,6 +6,7 @@ from dataclasses import replace
 from extauthz.authorizer import App, Memory, OpensCookies
 from extauthz.cache import Cache
 from extauthz.config import AppConfig, Config, CorsConfig, RouteConfig, cookie_names, v1_cookie_names
+from extauthz.config.mint import MintConfig
 from extauthz.cookies.access_token import SealedAccessTokens
 from extauthz.cookies.hpke import Opener
 from extauthz.cookies.purpose import Purpose
@@ -13,23 +14,31 @@ from extauthz.cookies.v1 import V1Cookies
 from extauthz.decision import BEARER_JWT
 from extauthz.identity import IdentityHeaders
 from extauthz.oauth.client_auth import ClientSecretBasic
+from extauthz.oauth.decryption import Decryption
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection
 from extauthz.oauth.issuer import Issuer
+from extauthz.oauth.jwks import KeySet
+from extauthz.oauth.signing_key import SigningKey
 from extauthz.oauth.token_exchange import TOKEN_TYPE, TokenExchange
 from extauthz.outcome import Outcome
 from extauthz.policy import EXCHANGE, JWT, OPAQUE, BearerMode, Cors, Csrf, DoubleSubmit, Policy, Route, Rule
 from extauthz.reason import V1_ANSWERS, Reason
 from extauthz.rules.routes import changed
 from extauthz.upstream import UpstreamWay
+from extauthz.upstream.answers import Answer, JsonAnswer, SignedAnswer
+from extauthz.upstream.clients import OfClients
 from extauthz.upstream.exchange import Exchange
+from extauthz.upstream.introspected import Introspected
 from extauthz.upstream.jwt import VerifiedJwt
+from extauthz.upstream.mint import Mint
 from extauthz.upstream.opaque import Opaque
 from extauthz.upstream.phantom import Phantom
 
 Clock = Callable[[], float]
 
 PHANTOM = "phantom"
+MINT = "mint"
 # Refusals are small and short-lived; this many are remembered beside the sessions.
 MAX_REFUSALS = 10_000
 
@@ -129,7 +138,51 @@ def build_ways(app: AppConfig, issuer: Issuer, wall: Clock) -> Mapping[str, Upst
         ways[EXCHANGE] = Exchange(
             exchange=exchange, keys=keys if wanted.verify else None, issuer=app.issuer, clock=wall
         )
-    return ways
+        if app.upstream.mint is not None:
+            ways[MINT] = build_mint(app, app.upstream.mint, introspection, keys, wall)
+    clients = app.upstream.clients
+    return {name: OfClients(way, clients) if clients and name != OPAQUE else way for name, way in ways.items()}
+
+
+def build_mint(app: AppConfig, mint: MintConfig, introspection: Introspection, keys: KeySet, wall: Clock) -> Mint:
+    """The way that signs JWTs of our own."""
+    introspected = Introspected(
+        introspection=introspection, answer=_answer(app, keys, wall), issuer=app.issuer, clock=wall
+    )
+    return Mint(
+        introspected=introspected,
+        key=signing_keys(mint)[0],
+        issuer=mint.issuer,
+        audience=mint.audience or app.upstream.audience,
+        claims=mint.claims,
+        lifetime=mint.lifetime_seconds,
+        clock=wall,
+    )
+
+
+def signing_keys(mint: MintConfig) -> list[SigningKey]:
+    """All keys whose public halves are published; the first signs."""
+    return [key for key in mint.key_files if key is not None]
+
+
+def published_keys(config: Config) -> list[SigningKey]:
+    """The keys that any app signs with, or will, or did."""
+    mints = (app.upstream.mint for app in config.apps.values())
+    return [key for mint in mints if mint is not None for key in signing_keys(mint)]
+
+
+def _answer(app: AppConfig, keys: KeySet, wall: Clock) -> Answer:
+    upstream = app.upstream
+    if upstream.introspection == "json":
+        return JsonAnswer()
+    decryption = [key for key in upstream.introspection_key_files if key is not None]
+    return SignedAnswer(
+        keys=keys,
+        issuer=app.issuer,
+        client_id=upstream.client_id or app.client_id,
+        clock=wall,
+        decryption=Decryption(decryption) if decryption else None,
+    )
 
 
 def asks(policy: Policy) -> bool:
@@ -140,7 +193,8 @@ def asks(policy: Policy) -> bool:
 
 def _way_names(app: AppConfig) -> frozenset[str]:
     is_client = app.upstream.client_secret_file or app.client_secret_file
-    return frozenset({OPAQUE, JWT, *([PHANTOM, EXCHANGE] if is_client else [])})
+    asking = [PHANTOM, EXCHANGE, *([] if app.upstream.mint is None else [MINT])]
+    return frozenset({OPAQUE, JWT, *(asking if is_client else [])})
 
 
 def _cookies(name: str, app: AppConfig) -> Policy:

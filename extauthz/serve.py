@@ -9,12 +9,12 @@ from collections.abc import Mapping
 import uvloop
 
 from extauthz.authorizer import Authorizer
-from extauthz.build import asks, build_apps, build_issuer, build_memory
+from extauthz.build import asks, build_apps, build_issuer, build_memory, published_keys
 from extauthz.config import Config
 from extauthz.config.listening import PREFIX
 from extauthz.config.model import HttpConfig
 from extauthz.config.values import is_loopback
-from extauthz.doors import resolver
+from extauthz.doors import jwks, resolver
 from extauthz.doors.desk import Desk
 from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
 from extauthz.doors.grpc import GrpcDoor
@@ -23,6 +23,7 @@ from extauthz.doors.http_server import HttpServer
 from extauthz.doors.operations import Operations
 from extauthz.metrics import Metrics
 from extauthz.oauth.issuer import Issuer
+from extauthz.oauth.key_ring import key_set
 from extauthz.telemetry import Log
 
 DESCRIPTORS = 65_536
@@ -66,10 +67,19 @@ class Proxy:
         desk = Desk(Authorizer(apps, build_memory(config, time.monotonic), log, time.time), log, metrics)
         secret = http.shared_secret_file
         dialects = [ENVOY, FORWARD, NGINX, resolver.dialect(http.resolver_prefix)]
-        application = doors(dialects, desk, log, secret=secret.reveal() if secret else None, wait=http.timeout_seconds)
+        keys = published_keys(config)
+        public = {jwks.PATH: jwks.Jwks(key_set(keys))} if keys else {}
+        application = doors(
+            dialects,
+            desk,
+            log,
+            secret=secret.reveal() if secret else None,
+            wait=http.timeout_seconds,
+            more=public,
+        )
         self._grpc = GrpcDoor(desk, log, reflection=self._settings.reflection, tls=self._settings.tls)
         self._http = HttpServer(application, log, http.tls)
-        self._operations = Operations(metrics, waiting_for=self._unknown)
+        self._operations = Operations(metrics, waiting_for=self._unknown, more=public)
         self._operations_server = HttpServer(self._operations.application(), log)
 
     @property

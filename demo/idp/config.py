@@ -12,7 +12,8 @@ Clock = Callable[[], float]
 class Client:
     """One registered confidential client; URIs are compared as exact strings (RFC 9700 section 2.1).
 
-    `audiences` are the APIs it may exchange tokens for, besides the usual one.
+    `audiences` are the APIs it may exchange tokens for, besides the usual one; `encryption_jwk`: the public key that
+    introspection answers are encrypted to, where the mode says so (RFC 9701).
     """
 
     client_id: str
@@ -21,6 +22,7 @@ class Client:
     post_logout_redirect_uris: tuple[str, ...] = ()
     scope: str = "openid"
     audiences: tuple[str, ...] = ()
+    encryption_jwk: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ def _client(entry: object) -> Client:
         post_logout_redirect_uris=_texts(entry, "post_logout_redirect_uris"),
         scope=_text(entry, "scope"),
         audiences=_texts(entry, "audiences"),
+        encryption_jwk=_members(entry, "encryption_jwk"),
     )
 
 
@@ -68,6 +71,13 @@ def _text(entry: Mapping[str, object], key: str) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{key} is a non-empty string")
     return value
+
+
+def _members(entry: Mapping[object, object], key: str) -> Mapping[str, str] | None:
+    value = entry.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        raise ValueError(f"{key} is an object")
+    return cast("Mapping[str, str] | None", value)
 
 
 def _texts(entry: Mapping[str, object], key: str) -> tuple[str, ...]:

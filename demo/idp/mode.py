@@ -27,7 +27,7 @@ def _seconds(value: object) -> bool:
 
 
 _RULES: dict[str, Callable[[object], bool]] = {
-    "introspection": ("jwt", "keycloak", "plain").__contains__,
+    "introspection": ("jwt", "keycloak", "plain", "rfc9701", "rfc9701-encrypted").__contains__,
     "introspection_status": _status_or_null,
     "introspection_delay": _seconds,
     "token_status": _status_or_null,

@@ -82,6 +82,13 @@ class AppConfig(Section):
                 raise ValueError("must be https; only a test network may set allow_http")
         return urls
 
+    @field_validator("upstream")
+    @classmethod
+    def _own_issuer(cls, upstream: UpstreamConfig, info: ValidationInfo) -> UpstreamConfig:
+        if upstream.mint is not None:
+            cls._https_beyond_loopback(upstream.mint.issuer, info)
+        return upstream
+
     @field_validator("client_secret_file")
     @classmethod
     def _app_client(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
@@ -168,6 +175,8 @@ def _way_fits(route: RouteConfig, upstream: UpstreamConfig) -> None:
     if way == "opaque" and (route.scope or route.audience):
         raise ValueError("neither scope nor audience can be required, for the way opaque looks into no token")
     asked_for(route.resource, way)
+    if way == "mint":
+        given(upstream.mint, "as upstream.mint")
     if takes_jwts(upstream.bearer, way):
         given(route.audience or upstream.audience, f"as audience {NEEDS_AUDIENCE}")
 

@@ -16,9 +16,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 
 from extauthz.cookies.hpke import PrivateKey, PublicKey
 from extauthz.cookies.keys import read_encryption_key, read_private_key, read_public_key, read_session_key
+from extauthz.oauth.decryption_key import DecryptionKey, read_decryption_key
+from extauthz.oauth.signing_key import SigningKey, read_signing_key
 
 # The ways that ask the authorization server something which it answers to its clients only.
-CLIENT_WAYS = frozenset({"phantom", "exchange"})
+CLIENT_WAYS = frozenset({"phantom", "mint", "exchange"})
 
 
 class Program(StrEnum):
@@ -182,7 +184,11 @@ EncryptionKeyFile = Annotated[
     bytes | None, _file(read_encryption_key, Program.EXTAUTHZ, optional=True), Field(repr=False), FILE
 ]
 SessionKeyFile = Annotated[bytes | None, _file(read_session_key, Program.AGENT)]
+SigningKeyFile = Annotated[SigningKey | None, _file(read_signing_key, Program.EXTAUTHZ)]
+DecryptionKeyFile = Annotated[DecryptionKey | None, _file(read_decryption_key, Program.EXTAUTHZ)]
 PrivateKeyFiles = Annotated[list[PrivateKeyFile], Field(repr=False), FILES]
+SigningKeyFiles = Annotated[list[SigningKeyFile], Field(repr=False), FILES]
+DecryptionKeyFiles = Annotated[list[DecryptionKeyFile], Field(repr=False), FILES]
 SessionKeyFiles = Annotated[list[SessionKeyFile], Field(repr=False), FILES]
 CaFile = Annotated[str | None, BeforeValidator(_certificates), FILE]
 PemFile = Annotated[str, BeforeValidator(_pem), FILE]

@@ -121,6 +121,17 @@ class Config(Section):
 
     @field_validator("apps")
     @classmethod
+    def _issuers_apart(cls, apps: dict[str, AppConfig]) -> dict[str, AppConfig]:
+        # Whoever trusts both would have to look for our keys among its keys, and take its tokens for ours.
+        theirs = {app.issuer.rstrip("/").casefold() for app in apps.values()}
+        for name, app in apps.items():
+            mint = app.upstream.mint
+            if mint is not None and mint.issuer.rstrip("/").casefold() in theirs:
+                raise ValueError(f"{name}: mint.issuer is an authorization server's; the proxy needs a URL of its own")
+        return apps
+
+    @field_validator("apps")
+    @classmethod
     def _keys_apart(cls, apps: dict[str, AppConfig]) -> dict[str, AppConfig]:
         # Cookies of format aes-gcm name no app: under one key, a session of one would be a session of the other.
         for (one, first), (other, second) in combinations(apps.items(), 2):

@@ -7,7 +7,7 @@ from pydantic import Field
 from extauthz.config.section import Section
 from extauthz.config.values import CorsMethod, CorsToken, Resource, RoutePath, RouteScope
 
-Way = Literal["phantom", "exchange", "jwt", "opaque"]
+Way = Literal["phantom", "mint", "exchange", "jwt", "opaque"]
 Csrf = Literal["header", "double-submit", "origin"]
 
 

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from extauthz.config.files import OptionalSecretFile, Program, Secret
+from extauthz.config.files import DecryptionKeyFiles, OptionalSecretFile, Program, Secret
+from extauthz.config.mint import MintConfig
 from extauthz.config.routes import Way
 from extauthz.config.section import Section, V, given, needed
 from extauthz.config.values import Resource, ScopeToken
@@ -30,8 +31,8 @@ class UpstreamConfig(Section):
     way: Annotated[
         Way,
         Field(
-            description="phantom: introspection gives a JWT; exchange: the token endpoint gives another token; "
-            "jwt: the token is a JWT; opaque: pass the token on"
+            description="phantom: introspection gives a JWT; mint: the proxy signs one by what introspection says; "
+            "exchange: the token endpoint gives another token; jwt: the token is a JWT; opaque: pass the token on"
         ),
     ] = "phantom"
     client_id: Annotated[
@@ -39,11 +40,22 @@ class UpstreamConfig(Section):
         Field(min_length=1, description="the proxy's own client for introspection and exchange; default: the app's"),
     ] = None
     client_secret_file: OptionalSecretFile = None
+    introspection: Annotated[
+        Literal["json", "jwt"], Field(description="how the server answers for way mint; jwt: signed, by RFC 9701")
+    ] = "json"
+    introspection_key_files: Annotated[
+        DecryptionKeyFiles, Field(description="open signed answers that the server has encrypted for us")
+    ] = []
+    clients: Annotated[
+        list[Annotated[str, Field(min_length=1)]],
+        Field(description="whose tokens are taken; empty: any client's"),
+    ] = []
     bearer: Annotated[
         Literal["deny", "introspect", "jwt"],
         Field(description="what becomes of a client's own Authorization: Bearer"),
     ] = "deny"
     audience: Annotated[str | None, Field(min_length=1, description="required in the JWT's aud")] = None
+    mint: MintConfig | None = None
     required_scopes: list[ScopeToken] = []
     resource: Annotated[Resource | None, Field(description="asked for with the way exchange (RFC 8707)")] = None
     exchange: ExchangeConfig = ExchangeConfig()
@@ -60,6 +72,13 @@ class UpstreamConfig(Section):
     def _own_client(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
         return secret if info.data.get("client_id") is None else needed(secret, info, Program.EXTAUTHZ)
 
+    @field_validator("introspection_key_files")
+    @classmethod
+    def _keys_fit(cls, keys: V, info: ValidationInfo) -> V:
+        if keys and info.data.get("introspection") != "jwt":
+            raise ValueError("only signed answers are encrypted: introspection: jwt")
+        return keys
+
     @field_validator("bearer")
     @classmethod
     def _bearer_fits(cls, bearer: str, info: ValidationInfo) -> str:
@@ -74,10 +93,19 @@ class UpstreamConfig(Section):
             return given(audience, NEEDS_AUDIENCE)
         return _looked_into(audience, info)
 
-    @field_validator("required_scopes")
+    @field_validator("mint")
     @classmethod
-    def _scopes_fit(cls, scopes: list[str], info: ValidationInfo) -> list[str]:
-        return _looked_into(scopes, info)
+    def _mint_fits(cls, mint: MintConfig | None, info: ValidationInfo) -> MintConfig | None:
+        if info.data.get("way") == "mint":
+            given(mint, "with way: mint")
+        if mint is not None and mint.audience is None and info.data.get("audience") is None:
+            raise ValueError("audience is needed in it, or upstream.audience")
+        return mint
+
+    @field_validator("required_scopes", "clients")
+    @classmethod
+    def _tokens_are_looked_into(cls, required: list[str], info: ValidationInfo) -> list[str]:
+        return _looked_into(required, info)
 
     @field_validator("resource")
     @classmethod

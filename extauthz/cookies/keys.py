@@ -8,6 +8,7 @@ import re
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -36,19 +37,24 @@ class UnusableKey(ValueError):
 
 def read_private_key(pem: bytes) -> PrivateKey:
     """A private key for the proxy, from unencrypted PKCS#8 PEM."""
-    if b"PRIVATE KEY-----" not in pem:
-        raise UnusableKey(f"no PEM private key in it; {NEEDED}")
-    try:
-        key = load_pem_private_key(pem, password=None)
-    except TypeError as error:
-        raise UnusableKey("the private key is encrypted with a password; decrypt it first") from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise UnusableKey("the PEM private key cannot be read") from error
+    key = read_pem(pem, NEEDED)
     if isinstance(key, x25519.X25519PrivateKey):
         return key
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
         return key
     raise UnusableKey(f"a private key of the wrong type; {NEEDED}")
+
+
+def read_pem(pem: bytes, needed: str) -> PrivateKeyTypes:
+    """A private key of any type, from unencrypted PEM. `needed`: which types would serve."""
+    if b"PRIVATE KEY-----" not in pem:
+        raise UnusableKey(f"no PEM private key in it; {needed}")
+    try:
+        return load_pem_private_key(pem, password=None)
+    except TypeError as error:
+        raise UnusableKey("the private key is encrypted with a password; decrypt it first") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UnusableKey("the PEM private key cannot be read") from error
 
 
 def read_public_key(pem: bytes) -> PublicKey:

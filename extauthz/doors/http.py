@@ -56,7 +56,7 @@ class Door:
 class Doors:
     """Every door at its path. Not a router's: to those an escaped line break is no path, and some redirect."""
 
-    def __init__(self, doors: Mapping[str, Door]) -> None:
+    def __init__(self, doors: Mapping[str, ASGIApp]) -> None:
         self._doors = doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +68,16 @@ class Doors:
         return self._doors.get(path) or next(below, PlainTextResponse(status_code=404))
 
 
-def doors(dialects: Sequence[Dialect], desk: Desk, log: Log, *, secret: str | None, wait: float) -> ASGIApp:
-    """All dialects, each at its path. `wait`: seconds a gateway waits for an answer."""
+def doors(
+    dialects: Sequence[Dialect],
+    desk: Desk,
+    log: Log,
+    *,
+    secret: str | None,
+    wait: float,
+    more: Mapping[str, ASGIApp] | None = None,
+) -> ASGIApp:
+    """All dialects, each at its path, and `more`, open to all. `wait`: seconds a gateway waits for an answer."""
     known = None if secret is None else secret.encode()
-    return Doors({dialect.path: Door(dialect, desk, log, secret=known, wait=wait) for dialect in dialects})
+    asked_here = {dialect.path: Door(dialect, desk, log, secret=known, wait=wait) for dialect in dialects}
+    return Doors({**asked_here, **(more or {})})

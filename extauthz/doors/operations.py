@@ -1,6 +1,6 @@
 """Health and metrics over HTTP, for those who look after the proxy; on listeners of their own."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,19 +14,23 @@ from extauthz.metrics import CONTENT_TYPE, Metrics
 class Operations:
     """`/healthz`: the process lives; `/readyz`: it can serve, and is not about to stop; `/metrics`, for Prometheus.
 
-    `waiting_for`: apps whose authorization server has not been heard of yet, as it is from moment to moment.
+    `waiting_for`: apps whose authorization server has not been heard of yet, as it is from moment to moment;
+    `more`: what else is served, by path.
     """
 
-    def __init__(self, metrics: Metrics, waiting_for: Collection[str] = ()) -> None:
-        self._metrics, self._waiting_for = metrics, waiting_for
+    def __init__(
+        self, metrics: Metrics, waiting_for: Collection[str] = (), more: Mapping[str, ASGIApp] | None = None
+    ) -> None:
+        self._metrics, self._waiting_for, self._more = metrics, waiting_for, more or {}
         self.serving = True
 
     def application(self) -> ASGIApp:
-        """The three paths."""
+        """The three paths, and `more`."""
         routes = [
             Route("/healthz", self._alive),
             Route("/readyz", self._ready),
             Route("/metrics", self._scrape),
+            *(Route(path, one) for path, one in self._more.items()),
         ]
         application = Starlette(routes=routes)
         application.router.redirect_slashes = False  # to a host of the caller's choice

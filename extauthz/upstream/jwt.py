@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from extauthz.oauth.errors import InvalidToken
-from extauthz.oauth.jwks import KeySet
+from extauthz.oauth.jwks import COMPACT_JWS, KeySet
 from extauthz.outcome import Refused, UpstreamToken
 from extauthz.policy import Rule
 from extauthz.reason import Reason
@@ -21,6 +21,10 @@ class VerifiedJwt(OneForAll):
         """The same token, when it is good. Raises AuthorizationServerError when the keys cannot be had."""
         del rule
         now = self._clock()
+        if not COMPACT_JWS.fullmatch(token):
+            return Refused(
+                Reason.TOKEN_INVALID, "it is no signed JWT; for opaque tokens there are way: phantom and mint"
+            )
         try:
             header, claims = await self._keys.verify(token)
             verified = judge(token, header, claims, issuer=self._issuer, now=now, profile=self._profile)

@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from extauthz.oauth.errors import AuthorizationServerError, InvalidToken, Trouble
-from extauthz.oauth.http import Reply, require_success
+from extauthz.oauth.http import Reply
 from extauthz.oauth.introspection import Introspection
 from extauthz.oauth.jwks import COMPACT_JWS, KeySet
 from extauthz.outcome import Refused, UpstreamToken
 from extauthz.policy import Rule
 from extauthz.reason import Reason
 from extauthz.upstream import OneForAll
+from extauthz.upstream.answers import SIGNED, require_answer
 from extauthz.upstream.claims import judge
 
 JWT = "application/jwt"
@@ -60,11 +61,15 @@ def read_answer(reply: Reply) -> str | None:
     """The JWT in an introspection answer, None for an inactive token. Raises AuthorizationServerError."""
     if reply.status == 204:
         return None
-    require_success(reply, "introspection")
+    require_answer(reply)
     if reply.content_type == JWT:
         return _jwt(reply.body.decode("latin-1").strip())
     if reply.content_type == "application/json":
         return _from_json(reply.json())
+    if reply.content_type == SIGNED:
+        # RFC 9701 section 8.1: it is no access token, and says of the user more than the API may see.
+        message = "introspection gave a signed answer, which never goes upstream: way: mint with introspection: jwt"
+        raise AuthorizationServerError(Trouble.BAD_ANSWER, message)
     raise AuthorizationServerError(Trouble.BAD_ANSWER, "introspection answered neither application/jwt nor JSON")
 
 
@@ -77,7 +82,8 @@ def _from_json(members: Mapping[str, Any]) -> str | None:
     if active is not True:
         raise AuthorizationServerError(Trouble.BAD_ANSWER, "introspection did not say whether the token is active")
     if not isinstance(jwt, str):
-        raise AuthorizationServerError(Trouble.BAD_ANSWER, "introspection was asked for a JWT and answered without one")
+        message = "introspection was asked for a JWT and answered without one: way: mint makes one"
+        raise AuthorizationServerError(Trouble.BAD_ANSWER, message)
     return _jwt(jwt)
 
 

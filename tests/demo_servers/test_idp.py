@@ -5,12 +5,14 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 import httpx2
 import jwt
 import pytest
+from joserfc.jwe import JWERegistry, decrypt_compact
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from demo.idp import Client, IdpConfig, create_idp
 from demo.idp.config import read_clients
@@ -440,6 +442,67 @@ async def test_json_dialects(world: World, mode: str, has_jwt: bool) -> None:
     refresh = (await world.introspect(tokens["refresh_token"])).json()
     assert refresh["active"] is True
     assert not {"token_type", "aud", "jwt"} & refresh.keys()
+
+
+SIGNED = "application/token-introspection+jwt"
+
+
+async def signed_members(world: World, token: str) -> object:
+    """What a signed answer says, its signature checked."""
+    claims = await world.claims(token, "shop")
+    assert jwt.get_unverified_header(token)["typ"] == "token-introspection+jwt"
+    assert {"sub", "exp"}.isdisjoint(claims)  # RFC 9701 section 8.1
+    return claims["token_introspection"]
+
+
+@pytest.mark.parametrize("mode", ["rfc9701", "rfc9701-encrypted"])
+async def test_signed_answers(world: World, mode: str) -> None:
+    """RFC 9701: who asks for it gets a JWT for itself with the members inside, inactive tokens included."""
+    tokens = await world.login()
+    await world.control("mode", introspection=mode)
+    answer = await world.introspect(tokens["access_token"], accept=SIGNED)
+    assert answer.headers["content-type"] == SIGNED
+    members = await signed_members(world, answer.text)
+    assert isinstance(members, dict)
+    assert (members["active"], members["sub"]) == (True, "ada")
+    assert await signed_members(world, (await world.introspect("unknown", accept=SIGNED)).text) == {"active": False}
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/jwt"])
+async def test_signed_answers_are_json_to_those_who_do_not_ask(world: World, accept: str) -> None:
+    """As with real servers, an Accept they do not know gets JSON, without a JWT in it."""
+    tokens = await world.login()
+    await world.control("mode", introspection="rfc9701")
+    answer = await world.introspect(tokens["access_token"], accept=accept)
+    assert answer.json()["active"] is True
+    assert "jwt" not in answer.json()
+
+
+ENCRYPTION_KEYS: dict[str, ECKey | OKPKey | RSAKey] = {
+    "EC": ECKey.generate_key("P-256"),
+    "OKP": OKPKey.generate_key("X25519"),
+    "RSA": RSAKey.generate_key(),
+}
+
+
+@pytest.mark.parametrize("kind", ENCRYPTION_KEYS)
+async def test_encrypted_answers(kind: str) -> None:
+    """RFC 9701 section 5: signed, then encrypted to the registered key; and no other form for such a client."""
+    key = ENCRYPTION_KEYS[kind]
+    public = {name: str(value) for name, value in key.as_dict(private=False).items()}
+    config = IdpConfig(issuer=ISSUER, clients=(replace(CLIENTS[0], encryption_jwk=public),), clock=lambda: 1_000_000.0)
+    transport = httpx2.ASGITransport(app=create_idp(config, control=True))
+    async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
+        world = World(http)
+        await world.control("mode", introspection="rfc9701-encrypted")
+        answer = await world.introspect("unknown", accept=SIGNED)
+        registry = JWERegistry(algorithms=["ECDH-ES", "RSA-OAEP-256", "A256GCM"], strict_check_header=False)
+        inside = decrypt_compact(answer.text, key, registry=registry)
+        assert inside.protected["cty"] == "JWT"
+        assert inside.plaintext is not None
+        assert await signed_members(world, inside.plaintext.decode()) == {"active": False}
+        refused = await world.introspect("unknown", accept="application/json")
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
 
 
 async def test_jwt_mode_answers_json_to_those_who_ask_for_it(world: World) -> None:

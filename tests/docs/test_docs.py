@@ -12,6 +12,7 @@ from proxy_world.certificates import Authority
 
 from extauthz.config import Program, load, schema
 from extauthz.cookies.keys import new_key_pair, new_session_key
+from extauthz.oauth.key_ring import new_key
 from extauthz.policy import Rule
 from extauthz.reason import ADVICE, ANSWERS, Reason
 from extauthz.rules.routes import rule_for
@@ -41,6 +42,7 @@ SNIPPETS = {
     "the README's": [(README, "configuration")],
     "two apps": [(CONFIGURATION, "two apps")],
     "with TLS": [(README, "configuration"), (CONFIGURATION, "tls")],
+    "with mint": [(README, "configuration"), (CONFIGURATION, "mint")],
     "with HTTP doors": [(README, "configuration"), (GATEWAYS, "http doors")],
 }
 
@@ -56,6 +58,7 @@ def test_configurations_to_copy_are_good(program: Program, blocks: list[tuple[st
         "secrets/session.key": new_session_key(),
         **dict.fromkeys(("secrets/client-secret", "secrets/shop-secret", "secrets/office-secret"), b"secret"),
         "secrets/door-secret": b"secret",
+        "secrets/mint-1.pem": new_key("ES256"),
     }
     for folder in ("secrets", "tls"):
         (tmp_path / folder).mkdir()

@@ -373,7 +373,11 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
         "name the one before, or leave it out",
     ),
     # upstream
-    ("an unknown way", {f"{UPSTREAM}.way": "x"}, f"{UPSTREAM}.way: must be 'phantom', 'exchange', 'jwt' or 'opaque'"),
+    (
+        "an unknown way",
+        {f"{UPSTREAM}.way": "x"},
+        f"{UPSTREAM}.way: must be 'phantom', 'mint', 'exchange', 'jwt' or 'opaque'",
+    ),
     (
         "an unknown bearer mode",
         {f"{UPSTREAM}.bearer": True},
@@ -499,7 +503,7 @@ MISTAKES: list[tuple[str, Mapping[str, object], str]] = [
     (
         "an unknown way of a route",
         {ROUTES: [{"path": "/a", "upstream": "x"}]},
-        f"{ROUTES}[0].upstream: must be 'phantom', 'exchange', 'jwt' or 'opaque'",
+        f"{ROUTES}[0].upstream: must be 'phantom', 'mint', 'exchange', 'jwt' or 'opaque'",
     ),
     (
         "a scope of two blanks",

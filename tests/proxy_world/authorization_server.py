@@ -13,12 +13,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from extauthz.oauth.breaker import CircuitBreaker
 from extauthz.oauth.client_auth import ClientSecretBasic
+from extauthz.oauth.decryption import Decryption
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection
 from extauthz.oauth.jwks import KeySet
 from extauthz.oauth.metadata import Discovery
 from extauthz.oauth.token_exchange import ACCESS_TOKEN, TokenExchange
+from extauthz.upstream.answers import Answer as Form
+from extauthz.upstream.answers import JsonAnswer, SignedAnswer
 from extauthz.upstream.exchange import Exchange
+from extauthz.upstream.introspected import Introspected
 from extauthz.upstream.phantom import Phantom
 from proxy_world.fakes import NOW, Clock
 
@@ -26,6 +30,7 @@ ISSUER = "https://as.example"
 DISCOVERY, JWKS, INTROSPECT = "/.well-known/openid-configuration", "/jwks", "/introspect"
 TOKEN = "/token"
 SECRET = "a+b%:/ é"
+CLIENT = "the proxy"
 
 SigningKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -140,12 +145,23 @@ class Server:
 
     def phantom(self) -> Phantom:
         """The way `phantom` against this server."""
-        client = ClientSecretBasic("the proxy", SECRET)
-        introspection = Introspection(self.discovery(), self.http(), client)
-        return Phantom(introspection=introspection, keys=self.key_set(), issuer=ISSUER, clock=self.clock)
+        return Phantom(introspection=self.introspection(), keys=self.key_set(), issuer=ISSUER, clock=self.clock)
 
     def exchange(self, *, verify: bool = True, token_type: str = ACCESS_TOKEN) -> Exchange:
         """The way `exchange` against this server."""
-        client = ClientSecretBasic("the proxy", SECRET)
+        client = ClientSecretBasic(CLIENT, SECRET)
         asks = TokenExchange(self.discovery(), self.http(), client, token_type=token_type)
         return Exchange(exchange=asks, keys=self.key_set() if verify else None, issuer=ISSUER, clock=self.clock)
+
+    def introspection(self) -> Introspection:
+        """The product's call."""
+        return Introspection(self.discovery(), self.http(), ClientSecretBasic(CLIENT, SECRET))
+
+    def introspected(self, *, signed: bool = False, decryption: Decryption | None = None) -> Introspected:
+        """What the product understands of this server's JSON, or of its signed answers."""
+        answer: Form = JsonAnswer()
+        if signed:
+            answer = SignedAnswer(
+                keys=self.key_set(), issuer=ISSUER, client_id=CLIENT, clock=self.clock, decryption=decryption
+            )
+        return Introspected(introspection=self.introspection(), answer=answer, issuer=ISSUER, clock=self.clock)
