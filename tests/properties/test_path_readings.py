@@ -306,6 +306,24 @@ LESS_PROTECTED = [
     ("/public/..%C2%85/admin", "a blank to Unicode behind dots"),
     ("/public/..%00x/admin", "the end of a C string"),
     ("/public/%2e%2e%2e/admin", "dots at the end of a name, dropped before it is decoded"),
+    ("/public/..%C1%9Cadmin", "a backslash in two bytes, in capitals"),
+    ("/public/..%c1%9cadmin", "a backslash in two bytes"),
+    ("/public/..%e0%80%afadmin", "a slash in three bytes"),
+    ("/public/..%fc%80%80%80%80%afadmin", "a slash in six bytes"),
+    ("/public/..%a/admin", "an escape of one digit"),
+    ("/public/.%ff./admin", "a byte that is dropped between dots"),
+    ("/public/..\u00a5admin", "a yen sign, once a slash to Windows"),
+    ("/public/\u00a5../admin", "the same before the dots"),
+    ("/(S(abc))/admin", "a session id that is taken out of the path"),
+    ("/x%0Aadmin", "a line break, behind which a pattern may begin anew"),
+    ("/x%7F", "a control character"),
+    ("/admin::$DATA", "a stream of the file, to Windows"),
+    ("/admin.json/;x", "a format in front of an end that may not count"),
+    ("/admin%EF%BC%8Fx", "a wide slash, escaped"),
+    ("/pub%C5%82ic", "a letter with a stroke, which narrow tables have without it"),
+    ("/\u00a5admin", "a yen sign in front of a name"),
+    ("/public/%2525252e%2525252e/admin", "dots escaped four times"),
+    ("/public/" + "\ufdfa" * 400, "letters that unfold to eighteen"),
 ]
 
 
@@ -344,6 +362,14 @@ def test_the_longest_path() -> None:
     assert PathPrefixes(("/a",)).longest_match(f"{longest}?{'x' * 50_000}") == "/a"
     with pytest.raises(AmbiguousPath):
         PathPrefixes(("/a",)).longest_match(f"{longest}/")
+
+
+def test_the_longest_path_with_escapes() -> None:
+    """A path that takes work to understand is not looked at beyond 2000 bytes: a flood costs the others nothing."""
+    longest = "/a/" + "%20" * 665 + "xx"
+    assert PathPrefixes(("/a",)).longest_match(longest) == "/a"
+    with pytest.raises(AmbiguousPath):
+        PathPrefixes(("/a",)).longest_match(f"{longest}x")
 
 
 @UNHURRIED

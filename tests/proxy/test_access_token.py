@@ -58,6 +58,7 @@ def test_a_token_that_could_mean_something_else(token: str) -> None:
         pytest.param(GOOD | {"iat": "1700000000"}, id="a string for the time"),
         pytest.param(GOOD | {"iat": 1.5}, id="a fraction for the time"),
         pytest.param(GOOD | {"iat": None}, id="null for the time"),
+        pytest.param(GOOD | {"iat": True}, id="a boolean for the time"),
         pytest.param(GOOD | {"iat": float("nan")}, id="no number for the time"),
         pytest.param(GOOD | {"sid": 7}, id="a number for the session"),
         pytest.param(GOOD | {"sid": {}}, id="an object for the session"),

@@ -3,7 +3,7 @@
 import copy
 from pathlib import Path
 
-from proxy_world.installation import install, minimal
+from proxy_world.installation import install, minimal, put
 
 from extauthz.build import build_apps, build_issuer
 from extauthz.config import Program, load
@@ -21,3 +21,12 @@ def test_every_app_takes_away_the_cookies_of_all(tmp_path: Path) -> None:
         for cookie in ("__Host-Http-shop-at", "__Host-Http-bank-at", "__Secure-shop-rt", "__Secure-bank-login-x"):
             assert app.policy.is_ours(cookie)
         assert not app.policy.is_ours("__Host-Http-store-at")
+
+
+def test_what_identity_headers_tell_is_remembered(tmp_path: Path) -> None:
+    """The API hears who the user is, although of other claims nothing is kept."""
+    document = put(minimal(), "apps.shop.identity_headers", {"x-user-id": "sub"})
+    config = load(install(tmp_path, document), Program.EXTAUTHZ, {})
+    issuers = {"shop": build_issuer(config.apps["shop"], lambda: 0.0)}
+    (app,) = build_apps(config, issuers, wall=lambda: 0.0, told=frozenset({"amr"}))
+    assert app.claims == {"sub", "amr"}

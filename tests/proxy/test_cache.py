@@ -44,6 +44,14 @@ def test_a_value_without_time_is_not_kept(ttl: float) -> None:
     assert (len(cache), cache.weight) == (0, 0)
 
 
+def test_a_value_without_time_pushes_nothing_out() -> None:
+    """What is not kept takes no place from those that are: nobody is asked to log in again for it."""
+    cache, _ = new_cache(max_entries=1)
+    cache.put(b"k", "kept", ttl=10, payload_bytes=0)
+    cache.put(b"other", "new", ttl=0, payload_bytes=0)
+    assert cache.get(b"k") == "kept"
+
+
 def test_the_least_recently_used_goes_first() -> None:
     """When there are too many entries, the one not asked for longest makes room."""
     cache, _ = new_cache(max_entries=3)

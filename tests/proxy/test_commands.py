@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
 )
 from proxy_world.door import CHECK, by_map
 from proxy_world.installation import install, minimal, put
@@ -28,7 +29,7 @@ from extauthz import __version__
 from extauthz.__main__ import main
 from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.cookies.hpke import Opener, Sealer
-from extauthz.cookies.keys import read_private_key, read_public_key, read_session_key
+from extauthz.cookies.keys import UnusableKey, read_private_key, read_public_key, read_session_key
 from extauthz.cookies.purpose import Purpose
 
 SCRIPT = Path(sys.executable).with_name("extauthz")
@@ -72,6 +73,14 @@ def test_a_private_key_that_cannot_serve(tmp_path: Path, contents: bytes, words:
     path = install(tmp_path)
     (tmp_path / "cookie-private.pem").write_bytes(contents)
     _assert_one_line(run("config", "check", "--config", path), f"extauthz: {PRIVATE}: ", words)
+
+
+@pytest.mark.parametrize("curve", [ec.SECP384R1(), ec.SECP521R1(), ec.SECP256K1()], ids=lambda curve: curve.name)
+def test_a_public_key_that_cannot_serve(curve: ec.EllipticCurve) -> None:
+    """A key of another curve is refused at the start, and not when the first user logs in."""
+    public = ec.generate_private_key(curve).public_key()
+    with pytest.raises(UnusableKey, match="of the wrong type"):
+        read_public_key(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 def test_the_public_key_in_the_place_of_the_private_one(tmp_path: Path) -> None:

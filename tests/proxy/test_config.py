@@ -73,6 +73,7 @@ MISTAKES: list[tuple[str, object, str]] = [
     ("apps.shop.ca_file", "nosuch.pem", "apps.shop.ca_file: no such file"),
     ("apps.shop.issuer", "http://login.example", "apps.shop.issuer: must be https"),
     ("apps.shop.issuer", "http://localhost.evil.example", "apps.shop.issuer: must be https"),
+    ("apps.shop.issuer", "http://127.evil.example", "apps.shop.issuer: must be https"),
     ("apps.shop.issuer", "login.example", "apps.shop.issuer: an https URL"),
     ("apps.shop.issuer", "https://login.example/?x=1", "apps.shop.issuer: an https URL"),
     ("apps.shop.issuer", "https://me@login.example", "apps.shop.issuer: an https URL"),
@@ -81,6 +82,9 @@ MISTAKES: list[tuple[str, object, str]] = [
     ("apps.shop.redirect_uri", "https://evil.example/", "apps.shop.redirect_uri: must have the origin of spa_url"),
     ("apps.shop.trusted_origins", ["*"], "apps.shop.trusted_origins[0]: "),
     ("apps.shop.trusted_origins", ["null"], "apps.shop.trusted_origins[0]: "),
+    ("apps.shop.trusted_origins", ["https://*.shop.example"], "apps.shop.trusted_origins[0]: a URL is ASCII"),
+    ("apps.shop.trusted_origins", ["http://x.example"], "apps.shop.trusted_origins: must be https"),
+    ("apps.shop.parent_domain", "op.example", "apps.shop.parent_domain: must be the host"),
     ("apps.shop.trusted_origins", ["https://x.example/"], "apps.shop.trusted_origins[0]: an origin is"),
     ("apps.shop.trusted_origins", ["https://X.example"], "apps.shop.trusted_origins[0]: an origin is"),
     ("apps.shop.trusted_origins", ["https://x.example:443"], "apps.shop.trusted_origins[0]: an origin is"),
@@ -106,6 +110,20 @@ def test_mistakes(tmp_path: Path, key: str, value: object, line: str) -> None:
     """A mistake is one line that begins with the key and says what is wrong."""
     (problem,) = _problems(tmp_path, {key: value})
     assert problem.startswith(line)
+
+
+OURS = [
+    *("client_id", "client_secret", "code", "code_challenge", "code_challenge_method", "code_verifier", "grant_type"),
+    *("nonce", "redirect_uri", "refresh_token", "request", "request_uri", "response_mode", "response_type", "state"),
+]
+
+
+@pytest.mark.parametrize("parameter", OURS)
+@pytest.mark.parametrize("setting", ["authorization_parameters", "refresh_parameters"])
+def test_no_app_chooses_what_makes_a_request_the_agents(tmp_path: Path, setting: str, parameter: str) -> None:
+    """An app that could set one of these could have codes sent elsewhere, or PKCE taken back."""
+    (problem,) = _problems(tmp_path, {f"apps.shop.{setting}": [parameter]})
+    assert problem == f"apps.shop.{setting}: the agent sets this itself: {parameter}"
 
 
 @pytest.mark.parametrize("name", ["Shop", "-shop", "shop-", "my_shop", "", "a" * 33, "shop; x", "shöp"])
@@ -282,6 +300,14 @@ def test_a_variable_with_one_underscore_too_few_is_told(tmp_path: Path) -> None:
     """It would be passed over in silence, and what it was meant to protect left open."""
     with pytest.raises(ConfigError, match="TOKEN_HANDLER_APPS__SHOP__DRY_RUN: two underscores are needed"):
         loaded(tmp_path, environ={"TOKEN_HANDLER_APPS__SHOP__DRY_RUN": "false"})
+
+
+@pytest.mark.parametrize("secret", ["c2VjcmV0" * 6, "c2Vj/" + "cmV0" * 8, "cmV0" * 8 + "/c2Vj", "c2Vj+cmV0/c2Vj="])
+def test_a_secret_in_the_place_of_its_file_is_not_shown(tmp_path: Path, secret: str) -> None:
+    """What is no file name may be the secret itself, slashes and all, and stays out of the complaint."""
+    (problem,) = _problems(tmp_path, {"apps.shop.client_secret_file": secret})
+    assert "c2Vj" not in problem
+    assert "cmV0" not in problem
 
 
 def test_methods_are_written_in_capitals(tmp_path: Path) -> None:

@@ -82,6 +82,11 @@ def test_with_cors_of_ours_every_double_submit_needs_an_origin(method: str) -> N
     assert forgery(request, V1, Csrf.DOUBLE_SUBMIT) is None
 
 
+def test_without_a_pair_nothing_can_be_compared() -> None:
+    """A changing request of an app that has no CSRF cookie is refused, not let through unproven."""
+    assert forgery(submit(), SHOP, Csrf.DOUBLE_SUBMIT) is Reason.ROUTE_SETTING
+
+
 def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison of the two halves takes the same time wherever they differ."""
     compared: list[tuple[bytes, bytes]] = []

@@ -287,6 +287,13 @@ def test_refused_for_what_became_of_the_token(outcome: Outcome, reason: Reason) 
     assert json.loads(decision.body)["code"] == DOCUMENTED[reason][1]
 
 
+def test_every_scope_a_route_requires_is_needed() -> None:
+    """A token with one of two required scopes does not get its user in."""
+    decision = conclude(credential(ask(context={"scope": "orders admin"})), GOOD, NOW)
+    assert isinstance(decision, Deny)
+    assert decision.reason is Reason.INSUFFICIENT_SCOPE
+
+
 def credential(request: Request) -> Credential:
     """What `examine` makes of a good request."""
     found = examine(request, BOTH)

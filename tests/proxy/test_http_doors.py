@@ -13,13 +13,16 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from proxy_world.asking import COOKIE, SHOP, ask
+from proxy_world.asking import COOKIE, ORIGIN, SHOP, ask
 from proxy_world.cases import FULL, GOOD
 from proxy_world.certificates import Authority
 from proxy_world.fakes import Proxy, log_to
 from proxy_world.http_door import HttpAnswer, as_envoy, as_forwarded, as_original, as_resolved, ask_http
+from proxy_world.installation import loaded
 from starlette.types import ASGIApp
 
+from extauthz import serve
+from extauthz.build import build_issuer
 from extauthz.config import TlsConfig
 from extauthz.config.listening import ListenError
 from extauthz.doors import dialects, http_server, resolver
@@ -29,12 +32,14 @@ from extauthz.doors.http_server import HttpServer
 from extauthz.doors.operations import Operations
 from extauthz.metrics import Metrics
 from extauthz.outcome import Refused
+from extauthz.policy import Cors
 from extauthz.reason import Reason
 from extauthz.request import Request
 
 pytestmark = pytest.mark.anyio
 
 QUIET = log_to(io.StringIO())
+HTTP = "extauthz.http"
 SAYINGS = {"envoy": as_envoy, "forward": as_forwarded, "nginx": as_original}
 ALL = [ENVOY, FORWARD, NGINX, resolver.dialect("x-authgear-")]
 
@@ -153,6 +158,57 @@ async def test_a_refused_head_has_no_body(saying: str) -> None:
     assert (await ask_http(application(), "HEAD", path, lines)).body == ""
 
 
+async def test_the_host_a_gateway_asks_by_is_not_the_clients() -> None:
+    """Without X-Forwarded-Host nobody knows which app is meant, whatever Host the question itself has."""
+    method, path, lines = as_forwarded(ask())
+    kept = [(name, value) for name, value in lines if name not in ("host", "x-forwarded-host")]
+    app = application(Proxy([SHOP]))
+    assert (await ask_http(app, method, path, [*kept, ("host", "api.shop.example")])).status == 403
+
+
+@pytest.mark.parametrize("saying", ["forward", "nginx"])
+async def test_a_strangers_preflight_goes_no_further(saying: str) -> None:
+    """Where we answer CORS, another site's preflight does not reach an API that might answer it kindly."""
+    cors = Cors(allow_methods=("GET",), allow_headers=(), expose_headers=(), max_age=0)
+    app = application(Proxy([replace(SHOP, cors=cors)]))
+    for origin, status in ((ORIGIN, 200), ("https://evil.example", 403)):
+        asks = ask(method="OPTIONS", cookies=(), origin=origin, access_control_request_method="PUT")
+        assert (await ask_http(app, *SAYINGS[saying](asks))).status == status
+
+
+async def test_a_door_that_fails_says_no() -> None:
+    """Whatever goes wrong inside a door is a 500 and a line in the log, and no gateway takes it for a yes."""
+
+    def fail(_asked: dialects.Asked) -> Request:
+        raise RuntimeError("canary")
+
+    log = io.StringIO()
+    app = doors([replace(FORWARD, read=fail)], Proxy([FULL]).desk(log), log_to(log), secret=None, wait=60)
+    answer = await ask_http(app, *as_forwarded(ask()))
+    assert (answer.status, answer.body) == (500, "")
+    assert json.loads(log.getvalue())["reason"] == "internal_error"
+    assert "canary" not in log.getvalue()
+
+
+async def test_the_programs_doors_have_the_secret_of_the_settings(tmp_path: Path) -> None:
+    """A secret that is configured is asked for: whoever does not send it learns nothing about any session."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings: dict[str, object] = {
+            "extauthz.listen": [f"unix:{folder}/grpc"],
+            "extauthz.drain_seconds": 0,
+            f"{HTTP}.listen": [f"unix:{folder}/http"],
+            f"{HTTP}.shared_secret_file": "client.secret",
+        }
+        config = loaded(tmp_path, settings)
+        program = serve.Proxy(config, {"shop": build_issuer(config.apps["shop"], lambda: 0.0)}, QUIET)
+        await program.start()
+        async with client(f"{folder}/http") as http:
+            known = {"x-token-handler-secret": "s3cr3t-of-the-shop"}
+            answers = [await http.get("http://extauthz/resolve", headers=sent) for sent in ({}, known)]
+        await program.stop()
+    assert [answer.status_code for answer in answers] == [403, 200]
+
+
 @pytest.mark.parametrize("saying", [*SAYINGS, "resolve"])
 @pytest.mark.parametrize("sent", [None, "", "wrong", "s3cret ", "s3cret,s3cret", "\udcff"])
 async def test_without_the_secret_nobody_is_told_anything(saying: str, sent: str | None) -> None:
@@ -230,6 +286,19 @@ async def test_the_resolver_knows_openids_claims(claim: str) -> None:
     answer = await resolved(ask(), {"sub": "ada", claim: True, "roles": ["user"]})
     assert answer.get("x-authgear-user-verified") == ["true"]
     assert answer.get("x-authgear-user-roles") == ["user"]
+
+
+@pytest.mark.parametrize("value", ["false", "true", 1, ["true"]])
+async def test_the_resolver_takes_only_true_for_true(value: object) -> None:
+    """A text or a number where a boolean belongs verifies nobody."""
+    answer = await resolved(ask(), {"sub": "ada", "email_verified": value})
+    assert answer.get("x-authgear-user-verified") == ["false"]
+
+
+async def test_what_the_resolver_says_is_not_kept() -> None:
+    """A cache between gateway and door must not give one user's session to the next."""
+    assert (await resolved(ask(), SESSION)).get("cache-control") == ["no-store"]
+    assert (await resolved(ask(cookies=()))).get("cache-control") == ["no-store"]
 
 
 @pytest.mark.parametrize(
@@ -345,6 +414,17 @@ async def test_a_request_that_takes_its_time_is_ended(sent: bytes, monkeypatch: 
                 continue
             writer.write(b"a")
         writer.close()
+
+
+async def test_more_connections_than_are_good_for_us_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of connections is told to come back later, and is no yes."""
+    monkeypatch.setattr(http_server, "MAX_CONNECTIONS", 1)
+    async with serving(application()) as path:
+        _, held = await asyncio.open_unix_connection(path)
+        async with client(path) as http:
+            answer = await http.get("http://extauthz/auth/forward", headers=list(as_forwarded(ask())[2]))
+        held.close()
+    assert answer.status_code == 503
 
 
 async def test_a_connection_made_ahead_is_not_ended_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

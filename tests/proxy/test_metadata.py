@@ -5,9 +5,11 @@ import asyncio
 import httpx2
 import pytest
 from proxy_world.authorization_server import DISCOVERY, ISSUER, Server
+from proxy_world.fakes import Clock
 
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.oauth.metadata import Discovery
+from extauthz.oauth.refreshed import Refreshed
 from extauthz.policy import Rule
 
 pytestmark = pytest.mark.anyio
@@ -52,6 +54,37 @@ async def test_the_old_document_serves_while_the_server_is_down() -> None:
     assert (await discovery.metadata()).introspection_endpoint is None
 
 
+async def test_the_old_document_serves_while_the_server_hangs() -> None:
+    """A server that takes its time after the hour does not make users wait: a gateway waits two seconds for us."""
+    fetched: list[asyncio.Future[str]] = []
+
+    def fetch() -> asyncio.Future[str]:
+        fetched.append(asyncio.get_running_loop().create_future())
+        if len(fetched) == 1:
+            fetched[0].set_result("old")
+        return fetched[-1]
+
+    clock = Clock()
+    document = Refreshed(fetch, clock)
+    assert await document.get(60) == "old"
+    clock.now += 60
+    assert await asyncio.wait_for(document.get(60), 1.5) == "old"
+    fetched[1].set_result("new")
+    assert await document.get(60, or_older=False) == "new"
+
+
+async def test_who_gives_up_waiting_takes_nothing_from_the_others() -> None:
+    """The first to need a document may run out of time; those who wait with it still get the document."""
+    arrives: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    document = Refreshed(lambda: arrives, Clock())
+    first, second = (asyncio.create_task(document.get(60)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    arrives.set_result("fetched")
+    assert await second == "fetched"
+
+
 async def test_a_failure_is_remembered_for_a_second() -> None:
     """A server that was never up is asked once a second, not once a request, and then serves at once."""
     server = Server()
@@ -79,6 +112,16 @@ async def test_metadata_of_another_issuer(issuer: object) -> None:
     server = Server()
     server.describe(issuer=issuer)
     assert await _trouble(server) is Trouble.BAD_ANSWER
+
+
+@pytest.mark.parametrize("issuer", ["x" * 200, "x\nevent=listening"])
+async def test_what_a_server_calls_itself_is_repeated_in_moderation(issuer: str) -> None:
+    """Neither a long name nor one that would begin a new line gets into the log."""
+    server = Server()
+    server.describe(issuer=issuer)
+    with pytest.raises(AuthorizationServerError) as failure:
+        await server.discovery().metadata()
+    assert issuer not in str(failure.value)
 
 
 @pytest.mark.parametrize("jwks_uri", [None, 7, "", "/jwks", "file:///etc/passwd", "javascript:alert(1)"])

@@ -109,6 +109,14 @@ async def test_a_server_that_cannot_be_asked(failure: Exception, trouble: Troubl
     assert await _trouble(server) is trouble
 
 
+@pytest.mark.parametrize("url", ["https://as.example:x/jwks", "https://\x00/"])
+async def test_a_url_that_is_none_is_the_servers_trouble(url: str) -> None:
+    """An address in the metadata that leads nowhere is an answer of 503, and no fault of ours."""
+    with pytest.raises(AuthorizationServerError) as trouble:
+        await Server().http().get(url)
+    assert trouble.value.trouble is Trouble.UNREACHABLE
+
+
 class Drip(httpx2.AsyncByteStream):
     """A body of one chunk over and over, or of a long silence when the chunk is empty."""
 
@@ -156,6 +164,7 @@ async def test_a_slow_body_is_bounded_in_time() -> None:
         pytest.param(b"<html>Sign in</html>", "text/html; charset=utf-8", id="a page"),
         pytest.param(b'{"active":false}', "text/html", id="JSON that says it is a page"),
         pytest.param(b'{"active":false}', "", id="JSON that says nothing"),
+        pytest.param(b'{"active":false}', "application/problem+json", id="JSON that describes a problem"),
         pytest.param(b"", "application/json", id="nothing, as JSON"),
         pytest.param(b"", "application/jwt", id="nothing, as JWT"),
         pytest.param(b"[]", "application/json", id="an array"),

@@ -47,6 +47,13 @@ async def test_a_full_disk_does_not_abort_a_check() -> None:
     assert answer.denied_response.status.code == 403
 
 
+def test_a_line_that_cannot_be_written_is_left_out() -> None:
+    """A full disk costs the log its lines, and no user an answer."""
+    log = Log(FullDisk())  # type: ignore[arg-type]  # the two methods that are used
+    log.note("listening")
+    log.trouble("shop", Reason.INTERNAL_ERROR, ValueError())
+
+
 @pytest.mark.anyio
 async def test_a_fault_in_the_door_itself_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever breaks, Envoy gets an answer that lets nobody in."""

@@ -24,6 +24,7 @@ ESCAPES = {
     "a right-to-left mark": "x\u202egnp.exe",
     "a NUL": "x\0y",
     "half a character": "x\udcff",
+    "a letter that looks like another": "p\u0430th",
     "8 KB": "x" * 8192,
 }
 each_escape = pytest.mark.parametrize("text", ESCAPES.values(), ids=ESCAPES.keys())

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from proxy_world.asking import SHOP, ask
+from proxy_world.door import by_header_map, by_map
 from proxy_world.witness import auth, core, rpc, types
 
 from extauthz._pb.envoy.config.core.v3.base_pb2 import HeaderMap, HeaderValue, HeaderValueOption
@@ -152,6 +153,15 @@ def test_a_raw_header_map_written_by_the_witness() -> None:
     request = messages.read(bytes(auth.CheckRequest(attributes=context)))
     assert request.headers == {"accept": "a,b"}
     assert request.cookies == CookieHeader(("a=1", "b=\udcff"))
+
+
+@pytest.mark.parametrize("raw", [False, True], ids=["map", "header map"])
+def test_a_letter_that_is_not_ascii_names_no_header_of_ours(raw: bool) -> None:
+    """The Kelvin sign has a k for its lower case, and a header so named is not the one that proves an app's request."""
+    name = "to\u212aen-handler-version"
+    asks = by_header_map((name, b"1")) if raw else by_map((name, "1"))
+    plain = messages.read(asks.SerializeToString()).headers
+    assert plain[name] == "1"
 
 
 def test_an_answer_that_allows_as_the_witness_reads_it() -> None:
