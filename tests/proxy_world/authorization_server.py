@@ -12,7 +12,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from extauthz.oauth.breaker import CircuitBreaker
-from extauthz.oauth.client_auth import ClientSecretBasic
+from extauthz.oauth.client_auth import ClientAuthentication, ClientSecretBasic
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection
 from extauthz.oauth.jwks import KeySet
@@ -138,9 +138,9 @@ class Server:
         """The product's view of the keys."""
         return KeySet(self.discovery(), self.http(), self.clock)
 
-    def phantom(self) -> Phantom:
+    def phantom(self, client: ClientAuthentication | None = None) -> Phantom:
         """The way `phantom` against this server."""
-        client = ClientSecretBasic("the proxy", SECRET)
+        client = client or ClientSecretBasic("the proxy", SECRET)
         introspection = Introspection(self.discovery(), self.http(), client)
         return Phantom(introspection=introspection, keys=self.key_set(), issuer=ISSUER, clock=self.clock)
 
