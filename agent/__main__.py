@@ -22,12 +22,12 @@ from agent.set_cookies import CookieJar
 from agent.tokens import TokenEndpoint
 from extauthz import __version__
 from extauthz.config import AppConfig, Config, Program, cookie_names
+from extauthz.config.client import Registration
 from extauthz.config.command import config_group, config_option, fail, load_or_exit
 from extauthz.config.listening import ListenError, listen
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.purpose import Purpose
-from extauthz.oauth.client_auth import ClientSecretBasic
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.jwks import KeySet
 from extauthz.oauth.metadata import Discovery
@@ -71,7 +71,9 @@ def serve(file: Path) -> None:
 
 def build_app(config: Config, log: Log) -> Starlette:
     """The application over all apps of `config`."""
-    clients = {name: HttpClient(ca_file=app.ca_file) for name, app in config.apps.items()}
+    clients = {
+        name: HttpClient(ca_file=app.ca_file, certificate=_client(app).certificate) for name, app in config.apps.items()
+    }
     apps = [
         Guarded(
             name=name,
@@ -96,9 +98,8 @@ def build_app(config: Config, log: Log) -> Starlette:
 
 def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
     """Everything one app's agent needs, from its settings."""
-    if app.client_secret_file is None:
-        raise AssertionError("validated: the agent has its client secret")
-    discovery = Discovery(app.issuer, http, time.monotonic)
+    client = _client(app)
+    discovery = Discovery(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls)
     redirect_uri = app.redirect_uri or app.spa_url
     return Agent(
         client=Client(issuer=app.issuer, client_id=app.client_id, redirect_uri=redirect_uri, scope=app.scope),
@@ -108,7 +109,7 @@ def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
         jar=build_jar(name, app),
         discovery=discovery,
         keys=KeySet(discovery, http, time.monotonic),
-        tokens=TokenEndpoint(discovery, http, ClientSecretBasic(app.client_id, app.client_secret_file.reveal())),
+        tokens=TokenEndpoint(discovery, http, client.authentication(time.time)),
         refreshes=Refreshes(time.monotonic),
         clock=time.time,
     )
@@ -127,6 +128,12 @@ def build_jar(name: str, app: AppConfig) -> CookieJar:
         sealer=Sealer(app.cookie.public_key_file, Purpose(name, names.access_token)),
         ring=KeyRing([key for key in app.cookie.session_key_files if key is not None]),
     )
+
+
+def _client(app: AppConfig) -> Registration:
+    if app.agent_client is None:
+        raise AssertionError("validated: the agent can prove who it is")
+    return app.agent_client
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

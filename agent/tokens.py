@@ -12,7 +12,7 @@ from agent.errors import AgentError
 from extauthz.cookies.access_token import TOKEN
 from extauthz.oauth.client_auth import ClientAuthentication
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
-from extauthz.oauth.http import HttpClient, Reply, require_success
+from extauthz.oauth.http import REFUSALS, HttpClient, Reply, require_success
 from extauthz.oauth.metadata import Discovery, endpoint
 
 
@@ -56,13 +56,12 @@ class TokenEndpoint:
         url = (await self._discovery.metadata()).revocation_endpoint
         if url is not None:
             form = {"token": refresh_token, "token_type_hint": "refresh_token"}
-            require_success(await self._http.post(url, form, self._client.headers()), "revocation")
+            require_success(await self._http.post(url, form, {}, client=self._client), "revocation")
 
     async def _ask(self, form: Mapping[str, str]) -> Tokens:
         metadata = await self._discovery.metadata()
         url = endpoint(metadata.token_endpoint, "token_endpoint")
-        headers = {**self._client.headers(), "accept": "application/json"}
-        reply = await self._http.post(url, form, headers)
+        reply = await self._http.post(url, form, {"accept": "application/json"}, client=self._client)
         if reply.status == 400:
             raise _refusal(reply)
         require_success(reply, "the token endpoint")
@@ -90,7 +89,7 @@ def _refusal(reply: Reply) -> Exception:
     error = reply.json().get("error")
     if error == "invalid_grant":
         return GrantOver()
-    if error in ("invalid_client", "unauthorized_client"):
+    if error in REFUSALS:
         return AuthorizationServerError(Trouble.REFUSED_US, f"the token endpoint answered {error}")
     return AgentError(400, "authorization_error", "a request sent to the authorization server was rejected")
 

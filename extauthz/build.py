@@ -13,7 +13,6 @@ from extauthz.cookies.purpose import Purpose
 from extauthz.cookies.v1 import V1Cookies
 from extauthz.decision import BEARER_JWT
 from extauthz.identity import IdentityHeaders
-from extauthz.oauth.client_auth import ClientSecretBasic
 from extauthz.oauth.decryption import Decryption
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection
@@ -115,20 +114,21 @@ def build_opener(name: str, app: AppConfig) -> OpensCookies:
 
 def build_issuer(app: AppConfig, steady: Clock) -> Issuer:
     """The app's authorization server. `steady`: seconds of any origin."""
-    return Issuer(app.issuer, HttpClient(ca_file=app.ca_file), steady)
+    client = app.proxy_client
+    http = HttpClient(ca_file=app.ca_file, certificate=client.certificate if client else None)
+    return Issuer(app.issuer, http, steady, mutual_tls=client is not None and client.mutual_tls)
 
 
 def build_ways(app: AppConfig, issuer: Issuer, wall: Clock) -> Mapping[str, UpstreamWay]:
     """Every way that a route of this app may name."""
     keys = issuer.keys
-    secret = app.upstream.client_secret_file or app.client_secret_file
     ways: dict[str, UpstreamWay] = {
         OPAQUE: Opaque(),
         JWT: VerifiedJwt(keys=keys, issuer=app.issuer, clock=wall, profile=False),
         BEARER_JWT: VerifiedJwt(keys=keys, issuer=app.issuer, clock=wall, profile=True),
     }
-    if secret is not None:
-        client = ClientSecretBasic(app.upstream.client_id or app.client_id, secret.reveal())
+    if app.proxy_client is not None:
+        client = app.proxy_client.authentication(wall)
         introspection = Introspection(issuer.discovery, issuer.http, client)
         ways[PHANTOM] = Phantom(introspection=introspection, keys=keys, issuer=app.issuer, clock=wall)
         wanted = app.upstream.exchange
@@ -192,9 +192,8 @@ def asks(policy: Policy) -> bool:
 
 
 def _way_names(app: AppConfig) -> frozenset[str]:
-    is_client = app.upstream.client_secret_file or app.client_secret_file
     asking = [PHANTOM, EXCHANGE, *([] if app.upstream.mint is None else [MINT])]
-    return frozenset({OPAQUE, JWT, *(asking if is_client else [])})
+    return frozenset({OPAQUE, JWT, *(asking if app.proxy_client else [])})
 
 
 def _cookies(name: str, app: AppConfig) -> Policy:

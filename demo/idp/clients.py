@@ -1,4 +1,4 @@
-"""Which client is calling: client_secret_basic and client_secret_post (RFC 6749 section 2.3.1)."""
+"""Which client is calling: by a secret (RFC 6749 section 2.3.1), or by a signed assertion (demo.idp.assertions)."""
 
 import base64
 import binascii
@@ -7,6 +7,7 @@ from urllib.parse import unquote_plus
 
 from starlette.requests import Request
 
+from demo.idp.assertions import asserted
 from demo.idp.config import Client
 from demo.idp.errors import OAuthError
 from demo.idp.provider import Provider
@@ -14,19 +15,23 @@ from demo.idp.provider import Provider
 
 def authenticate(request: Request, form: dict[str, str], provider: Provider) -> Client:
     """Return the client whose credentials the request carries."""
-    client_id, secret = _credentials(request, form)
+    authorization = request.headers.get("authorization")
+    ways = [authorization, form.get("client_secret"), form.get("client_assertion")]
+    if len([way for way in ways if way]) > 1:
+        # RFC 6749 section 2.3: not more than one method per request.
+        raise OAuthError("invalid_request", "two ways of client authentication at once")
+    if "client_assertion" in form:
+        return asserted(form, provider)
+    client_id, secret = _credentials(authorization, form)
     provider.canary.seen(secret)
     client = provider.config.client(client_id)
-    if client is None or not hmac.compare_digest(client.client_secret.encode(), secret.encode()):
+    known = client.client_secret if client else None
+    if client is None or known is None or not hmac.compare_digest(known.encode(), secret.encode()):
         raise OAuthError("invalid_client", "client authentication failed", 401)
     return client
 
 
-def _credentials(request: Request, form: dict[str, str]) -> tuple[str, str]:
-    authorization = request.headers.get("authorization")
-    if authorization and "client_secret" in form:
-        # RFC 6749 section 2.3: not more than one method per request.
-        raise OAuthError("invalid_request", "two ways of client authentication at once")
+def _credentials(authorization: str | None, form: dict[str, str]) -> tuple[str, str]:
     if authorization:
         return _basic(authorization)
     if "client_id" not in form or "client_secret" not in form:

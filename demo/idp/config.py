@@ -10,19 +10,25 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """One registered confidential client; URIs are compared as exact strings (RFC 9700 section 2.1).
+    """One registered confidential client, known by a secret or by its keys (a JWK Set), not by both.
 
-    `audiences` are the APIs it may exchange tokens for, besides the usual one; `encryption_jwk`: the public key that
-    introspection answers are encrypted to, where the mode says so (RFC 9701).
+    URIs are compared as exact strings (RFC 9700 section 2.1); `audiences` are the APIs it may exchange tokens for,
+    besides the usual one; `encryption_jwk`: the public key that introspection answers are encrypted to, where the mode
+    says so (RFC 9701).
     """
 
     client_id: str
-    client_secret: str = field(repr=False)
+    client_secret: str | None = field(default=None, repr=False)
+    jwks: Mapping[str, object] | None = None
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...] = ()
     scope: str = "openid"
     audiences: tuple[str, ...] = ()
     encryption_jwk: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.client_secret is None) == (self.jwks is None):
+            raise ValueError("a client has either client_secret or jwks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,8 @@ def _client(entry: object) -> Client:
         raise ValueError("each client is an object")  # noqa: TRY004  # a wrong document, not a wrong call
     return Client(
         client_id=_text(entry, "client_id"),
-        client_secret=_text(entry, "client_secret"),
+        client_secret=_text(entry, "client_secret") if "jwks" not in entry else None,
+        jwks=_jwks(entry) if "jwks" in entry else None,
         redirect_uris=_texts(entry, "redirect_uris"),
         post_logout_redirect_uris=_texts(entry, "post_logout_redirect_uris"),
         scope=_text(entry, "scope"),
@@ -78,6 +85,13 @@ def _members(entry: Mapping[object, object], key: str) -> Mapping[str, str] | No
     if value is not None and not isinstance(value, Mapping):
         raise ValueError(f"{key} is an object")
     return cast("Mapping[str, str] | None", value)
+
+
+def _jwks(entry: Mapping[str, object]) -> Mapping[str, object]:
+    value = entry["jwks"]
+    if not isinstance(value, Mapping) or not value.get("keys") or "client_secret" in entry:
+        raise ValueError("the client's jwks is a JWK Set, and stands in place of client_secret")
+    return value
 
 
 def _texts(entry: Mapping[str, object], key: str) -> tuple[str, ...]:

@@ -3,12 +3,13 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from demo.idp.assertions import ALGORITHMS
 from demo.idp.exchange import GRANT_TYPE as TOKEN_EXCHANGE
 from demo.idp.keys import ALGORITHM
 from demo.idp.people import PEOPLE
 from demo.idp.provider import Provider
 
-CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post"]
+CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 
 class Discovery:
@@ -48,11 +49,14 @@ def _abilities(scopes: list[str]) -> dict[str, object]:
         "grant_types_supported": ["authorization_code", "refresh_token", TOKEN_EXCHANGE],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+        "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "prompt_values_supported": ["none", "login"],
         "response_modes_supported": ["query"],
         "response_types_supported": ["code"],
         "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+        "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "scopes_supported": scopes,
         "subject_types_supported": ["public"],
         "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+        "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
     }

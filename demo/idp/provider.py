@@ -22,6 +22,7 @@ class Provider:
     grants: Grants
     counters: Counter[str] = field(default_factory=Counter)
     mode: Mode = field(default_factory=Mode)
+    assertions: set[tuple[str, str]] = field(default_factory=set)  # client and jti of each that was used
 
     def now(self) -> int:
         """The time in whole seconds."""
@@ -36,6 +37,7 @@ def create_provider(config: IdpConfig) -> Provider:
     """Build the state of a provider that has just been started."""
     canary = Canary()
     for client in config.clients:
-        canary.issued(client.client_secret)
+        if client.client_secret is not None:
+            canary.issued(client.client_secret)
     sessions = Sessions(config.clock, canary.issued)
     return Provider(config, KeyRing(), canary, sessions, Grants(config.clock, canary.issued))

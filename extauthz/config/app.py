@@ -6,8 +6,20 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from extauthz.config.client import (
+    DEFAULT,
+    AppCertificate,
+    AppKey,
+    AppSecret,
+    AssertionAudience,
+    ClientAuth,
+    ClientKeyId,
+    Registration,
+    given_for_method,
+    registration,
+)
 from extauthz.config.cookie import CookieConfig
-from extauthz.config.files import AppSecretFile, CaFile, Secret, proxy_needs_no_app_client
+from extauthz.config.files import CaFile, proxy_needs_no_app_client
 from extauthz.config.routes import CorsConfig, Csrf, RouteConfig
 from extauthz.config.section import Section, V, given
 from extauthz.config.upstream import NEEDS_AUDIENCE, UpstreamConfig, asked_for, takes_jwts
@@ -17,6 +29,8 @@ from extauthz.cookies.names import CookieNames, V1CookieNames
 # What makes a request the agent's own. An app that may choose one of these could redirect codes or downgrade PKCE.
 OUR_PARAMETERS = frozenset(
     {
+        "client_assertion",
+        "client_assertion_type",
         "client_id",
         "client_secret",
         "code",
@@ -52,7 +66,12 @@ class AppConfig(Section):
         None
     )
     routes: list[RouteConfig] = []
-    client_secret_file: AppSecretFile = None
+    client_auth: ClientAuth = DEFAULT
+    client_secret_file: AppSecret = None
+    client_certificate_file: AppCertificate = None
+    client_key_file: AppKey = None
+    client_key_id: ClientKeyId = None
+    client_assertion_audience: AssertionAudience = None
     redirect_uri: Annotated[Url | None, Field(description="below spa_url; default: spa_url itself")] = None
     post_logout_redirect_uri: Annotated[Url | None, Field(description="below spa_url; default: spa_url")] = None
     scope: Scope = "openid profile"
@@ -89,10 +108,10 @@ class AppConfig(Section):
             cls._https_beyond_loopback(upstream.mint.issuer, info)
         return upstream
 
-    @field_validator("client_secret_file")
+    @field_validator("client_secret_file", "client_certificate_file", "client_key_file")
     @classmethod
-    def _app_client(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
-        return secret if proxy_needs_no_app_client(info) else given(secret)
+    def _proves_itself(cls, value: V, info: ValidationInfo) -> V:
+        return value if proxy_needs_no_app_client(info) else given_for_method(value, info)
 
     @field_validator("csrf")
     @classmethod
@@ -158,6 +177,17 @@ class AppConfig(Section):
         if path == "/healthz":
             raise ValueError("/healthz is where probes ask; choose another path")
         return path
+
+    @property
+    def agent_client(self) -> Registration | None:
+        """The client the agent is; the proxy knows it only where it is the proxy's as well."""
+        return registration(self, client_id=self.client_id, issuer=self.issuer)
+
+    @property
+    def proxy_client(self) -> Registration | None:
+        """The client the proxy asks as, None where it has nobody to ask."""
+        own, client_id = self.upstream.own_client, self.upstream.client_id or self.client_id
+        return registration(self.upstream, client_id=client_id, issuer=self.issuer) if own else self.agent_client
 
     @property
     def csrf_mode(self) -> Csrf:

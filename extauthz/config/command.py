@@ -9,6 +9,8 @@ from typing import NoReturn, TypeVar
 
 import click
 
+from extauthz.config.app import AppConfig
+from extauthz.config.client import Registration
 from extauthz.config.errors import ConfigError
 from extauthz.config.files import Program
 from extauthz.config.load import load, schema
@@ -47,7 +49,7 @@ def fail(program: Program, *lines: str) -> NoReturn:
 
 
 def config_group(program: Program) -> click.Group:
-    """`config check` and `config schema`."""
+    """`config check`, `config schema` and `config client-jwks`."""
 
     @click.group("config")
     def group() -> None:
@@ -65,4 +67,22 @@ def config_group(program: Program) -> click.Group:
         """Print the JSON schema of the file."""
         click.echo(json.dumps(schema(), indent=2))
 
+    @group.command("client-jwks")
+    @config_option
+    @click.option("--app", help="Whose client; needed when there are several apps.")
+    def client_jwks(file: Path, app: str | None) -> None:
+        """Print the public key of this program's client, to register at the authorization server."""
+        config = load_or_exit(file, program)
+        name = next(iter(config.apps)) if app is None and len(config.apps) == 1 else app
+        if name not in config.apps:
+            fail(program, f"--app is one of {', '.join(config.apps)}")
+        client = _client(config.apps[name], program)
+        if client is None or client.key is None:
+            fail(program, f"the client of {name} has no key: its client_auth is not private_key_jwt")
+        click.echo(json.dumps({"keys": [client.key.public_jwk(client.kid)]}, indent=2))
+
     return group
+
+
+def _client(app: AppConfig, program: Program) -> Registration | None:
+    return app.agent_client if program is Program.AGENT else app.proxy_client

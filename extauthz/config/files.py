@@ -70,25 +70,43 @@ def read_secret(text: bytes) -> Secret:
     return secret
 
 
-def _file(
+def file_reader(
     parse: Callable[[bytes], object],
     *readers: Program,
     unless: Callable[[ValidationInfo], bool] = lambda _: False,
     optional: bool = False,
-) -> BeforeValidator:
+) -> Callable[[object, ValidationInfo], object]:
+    """What puts a file's parsed contents in the place of its name, for the programs that read it."""
+
     def read(value: object, info: ValidationInfo) -> object:
         if value is None and optional:
             return None
         if isinstance(value, Secret):
             octets = _octets(value)
             return value if parse is read_secret else _parsed("the environment", octets, parse)
-        if not isinstance(value, str) or not value:
-            raise ValueError("a file name is needed")
-        if loading(info).program not in readers or unless(info):
+        if not is_read(value, info, *readers, unless=unless):
             return None
-        return _parsed(value, contents(loading(info).folder, value), parse)
+        return _parsed(str(value), contents(loading(info).folder, str(value)), parse)
 
-    return BeforeValidator(read)
+    return read
+
+
+def is_read(
+    value: object, info: ValidationInfo, *readers: Program, unless: Callable[[ValidationInfo], bool] = lambda _: False
+) -> bool:
+    """Whether the file named by `value` is one for the program being configured; ValueError when it is no name."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("a file name is needed")
+    return loading(info).program in readers and not unless(info)
+
+
+def _file(
+    parse: Callable[[bytes], object],
+    *readers: Program,
+    unless: Callable[[ValidationInfo], bool] = lambda _: False,
+    optional: bool = False,
+) -> BeforeValidator:
+    return BeforeValidator(file_reader(parse, *readers, unless=unless, optional=optional))
 
 
 def _octets(secret: Secret) -> bytes:
@@ -107,11 +125,11 @@ def _parsed(source: str, octets: bytes, parse: Callable[[bytes], object]) -> obj
 
 
 def proxy_needs_no_app_client(info: ValidationInfo) -> bool:
-    """Whether the proxy has no business with the app's secret: it has a client of its own, or asks nothing as one."""
+    """Whether the proxy has no business with the app's client: it has one of its own, or asks nothing as one."""
     if loading(info).program is not Program.EXTAUTHZ or "upstream" not in info.data:
         return False
     ways = {info.data["upstream"].way, *(route.upstream for route in info.data.get("routes", []))}
-    return info.data["upstream"].client_id is not None or CLIENT_WAYS.isdisjoint(ways)
+    return info.data["upstream"].own_client or CLIENT_WAYS.isdisjoint(ways)
 
 
 def contents(folder: Path, name: str) -> bytes:
@@ -131,7 +149,8 @@ def contents(folder: Path, name: str) -> bytes:
         raise ValueError("a file name is needed") from None
 
 
-def _certificates(value: object, info: ValidationInfo) -> object:
+def certificates(value: object, info: ValidationInfo) -> object:
+    """The whole name of a file with certificates, or a ValueError."""
     if not isinstance(value, str):
         return value
     folder = loading(info).folder
@@ -146,6 +165,15 @@ def require_certificates(path: Path) -> None:
         ssl.create_default_context(cafile=path)
     except ssl.SSLError as error:
         raise ValueError("no readable PEM certificate in it") from error
+
+
+def require_pair(certificate: str, key: str, setting: str) -> None:
+    """Raise ValueError unless `key` is the private key of `certificate`, the file that `setting` names."""
+    try:
+        # An empty password, so that nobody is asked for one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: b"")
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError(f"not the private key of {setting}, in PEM without a password") from error
 
 
 def _pem(value: object, info: ValidationInfo) -> object:
@@ -190,5 +218,5 @@ PrivateKeyFiles = Annotated[list[PrivateKeyFile], Field(repr=False), FILES]
 SigningKeyFiles = Annotated[list[SigningKeyFile], Field(repr=False), FILES]
 DecryptionKeyFiles = Annotated[list[DecryptionKeyFile], Field(repr=False), FILES]
 SessionKeyFiles = Annotated[list[SessionKeyFile], Field(repr=False), FILES]
-CaFile = Annotated[str | None, BeforeValidator(_certificates), FILE]
+CaFile = Annotated[str | None, BeforeValidator(certificates), FILE]
 PemFile = Annotated[str, BeforeValidator(_pem), FILE]

@@ -1,6 +1,5 @@
 """The whole file: the settings of both programs, and the apps."""
 
-import ssl
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from extauthz.config.app import AppConfig
-from extauthz.config.files import OptionalSecretFile, PemFile, Program, loading, require_certificates
+from extauthz.config.files import OptionalSecretFile, PemFile, Program, loading, require_certificates, require_pair
 from extauthz.config.section import Section
 from extauthz.config.values import AppName, HeaderPrefix, Listener
 
@@ -41,11 +40,7 @@ class TlsConfig(Section):
     def _belongs(cls, path: str, info: ValidationInfo) -> str:
         certificate = info.data.get("certificate_file")
         if certificate is not None and loading(info).program is Program.EXTAUTHZ:
-            try:
-                # An empty password, so that nobody is asked for one.
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, path, password=lambda: b"")
-            except (ssl.SSLError, ValueError) as error:
-                raise ValueError("not the private key of certificate_file, in PEM without a password") from error
+            require_pair(certificate, path, "certificate_file")
         return path
 
 

@@ -4,10 +4,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from extauthz.config.files import DecryptionKeyFiles, OptionalSecretFile, Program, Secret
+from extauthz.config.client import (
+    DEFAULT,
+    AssertionAudience,
+    ClientAuth,
+    ClientKeyId,
+    ProxyCertificate,
+    ProxyKey,
+    ProxySecret,
+    given_for_method,
+)
+from extauthz.config.files import DecryptionKeyFiles, Program, loading
 from extauthz.config.mint import MintConfig
 from extauthz.config.routes import Way
-from extauthz.config.section import Section, V, given, needed
+from extauthz.config.section import Section, V, given
 from extauthz.config.values import Resource, ScopeToken
 
 # RFC 9068 section 4: a token that is not meant for this API is to be refused.
@@ -39,7 +49,12 @@ class UpstreamConfig(Section):
         str | None,
         Field(min_length=1, description="the proxy's own client for introspection and exchange; default: the app's"),
     ] = None
-    client_secret_file: OptionalSecretFile = None
+    client_auth: ClientAuth = DEFAULT
+    client_secret_file: ProxySecret = None
+    client_certificate_file: ProxyCertificate = None
+    client_key_file: ProxyKey = None
+    client_key_id: ClientKeyId = None
+    client_assertion_audience: AssertionAudience = None
     introspection: Annotated[
         Literal["json", "jwt"], Field(description="how the server answers for way mint; jwt: signed, by RFC 9701")
     ] = "json"
@@ -67,10 +82,11 @@ class UpstreamConfig(Section):
         Field(ge=0, le=86_400, description="how much longer a known session serves while the server is in trouble"),
     ] = 0.0
 
-    @field_validator("client_secret_file")
+    @field_validator("client_secret_file", "client_certificate_file", "client_key_file")
     @classmethod
-    def _own_client(cls, secret: Secret | None, info: ValidationInfo) -> Secret | None:
-        return secret if info.data.get("client_id") is None else needed(secret, info, Program.EXTAUTHZ)
+    def _proves_itself(cls, value: V, info: ValidationInfo) -> V:
+        own = info.data.get("client_id") is not None or info.data.get("client_auth") != DEFAULT
+        return given_for_method(value, info) if own and loading(info).program is Program.EXTAUTHZ else value
 
     @field_validator("introspection_key_files")
     @classmethod
@@ -111,6 +127,11 @@ class UpstreamConfig(Section):
     @classmethod
     def _resource_fits(cls, resource: str | None, info: ValidationInfo) -> str | None:
         return asked_for(resource, info.data.get("way", "exchange"))
+
+    @property
+    def own_client(self) -> bool:
+        """Whether the proxy asks as a client of its own, or with a proof of its own."""
+        return self.client_id is not None or self.client_auth != DEFAULT or self.client_secret_file is not None
 
 
 def asked_for(resource: str | None, way: str) -> str | None:

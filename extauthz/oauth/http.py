@@ -9,7 +9,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import inf
@@ -18,6 +18,7 @@ from typing import Any
 import httpx2
 
 from extauthz.oauth.breaker import CircuitBreaker
+from extauthz.oauth.client_auth import ClientAuthentication
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 
 MAX_BODY_BYTES = 256 * 1024  # a JWKS of a hundred RSA keys is 60 kB
@@ -26,6 +27,21 @@ _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:$|[\s,])", re.ASCII | re.
 # finds one must not be able to have the server left alone.
 OVERLOADED = frozenset({429, 502, 503, 504})
 TOTAL_SECONDS = 5.0  # for a whole call, slow bodies included; connecting may take 2 of them
+# The alerts of RFC 8446 section 6.2 that are about a client's certificate, in OpenSSL's words.
+CERTIFICATE_REFUSED = frozenset(
+    {
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "TLSV1_ALERT_ACCESS_DENIED",
+        "TLSV1_ALERT_UNKNOWN_CA",
+    }
+)
+# RFC 6749 section 5.2: what a server says with status 400 when it is about us, and not about the user's token.
+REFUSALS = ("invalid_client", "unauthorized_client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +68,17 @@ class Reply:
 
 
 class HttpClient:
-    """Asks one authorization server. `transport` and `breaker` are for tests; `ca_file` replaces the system's trust."""
+    """Asks one authorization server.
+
+    `ca_file` replaces the system's trust store; `certificate`: files of our own certificate and of its key, for servers
+    that ask for one; `transport` and `breaker` are for tests.
+    """
 
     def __init__(
         self,
         *,
         ca_file: str | None = None,
+        certificate: tuple[str, str] | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
         total_seconds: float = TOTAL_SECONDS,
         breaker: CircuitBreaker | None = None,
@@ -66,7 +87,7 @@ class HttpClient:
         self._breaker = breaker or CircuitBreaker(time.monotonic)
         self._client = httpx2.AsyncClient(
             transport=transport,
-            verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
+            verify=_tls(ca_file, certificate),
             timeout=httpx2.Timeout(total_seconds, connect=min(2.0, total_seconds)),
             limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0),
             follow_redirects=False,
@@ -78,13 +99,27 @@ class HttpClient:
 
     async def get(self, url: str) -> Reply:
         """GET, for metadata and keys."""
-        return await self._bounded(self._request("GET", url, {"accept": "application/json"}), repeatable=True)
+        return await self._bounded(
+            url, lambda: self._request("GET", url, {"accept": "application/json"}), repeatable=True
+        )
 
     async def post(
-        self, url: str, form: Mapping[str, str], headers: Mapping[str, str], *, repeatable: bool = False
+        self,
+        url: str,
+        form: Mapping[str, str],
+        headers: Mapping[str, str],
+        *,
+        client: ClientAuthentication | None = None,
+        repeatable: bool = False,
     ) -> Reply:
-        """POST a form, URL-encoded. `repeatable`: asking twice does no harm."""
-        return await self._bounded(self._request("POST", url, headers, form), repeatable=repeatable)
+        """POST a form, URL-encoded, as `client`. `repeatable`: asking twice does no harm."""
+
+        def request() -> httpx2.Request:
+            # Anew for a second attempt: the server may have seen the first one's assertion, and takes none twice.
+            proof, whole = client.authenticate(form) if client else ({}, form)
+            return self._request("POST", url, {**headers, **proof}, whole)
+
+        return await self._bounded(url, request, repeatable=repeatable)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -98,17 +133,22 @@ class HttpClient:
         except httpx2.InvalidURL as error:
             raise AuthorizationServerError(Trouble.UNREACHABLE, f"{url} is no URL") from error
 
-    async def _bounded(self, request: httpx2.Request, *, repeatable: bool) -> Reply:
+    async def _bounded(self, url: str, request: Callable[[], httpx2.Request], *, repeatable: bool) -> Reply:
         self._breaker.admit()
         try:
             async with asyncio.timeout(self._total_seconds):
                 reply = await self._ask(request, repeatable=repeatable)
         except (TimeoutError, httpx2.TimeoutException) as error:
-            raise self._failed(Trouble.TIMEOUT, f"{request.url} did not answer in time") from error
-        except httpx2.HTTPError as error:
-            raise self._failed(Trouble.UNREACHABLE, f"{request.url} cannot be reached: {_why(error)}") from error
+            raise self._failed(Trouble.TIMEOUT, f"{url} did not answer in time") from error
+        # TLS 1.3 refuses a client's certificate after the handshake, where the library lets OpenSSL's error through.
+        except (httpx2.HTTPError, ssl.SSLError) as error:
+            if _refuses_certificate(error):
+                self._breaker.succeeded()  # it is there, and has read what we sent
+                message = f"{url} wants a TLS certificate, or another than ours"
+                raise AuthorizationServerError(Trouble.REFUSED_US, message) from error
+            raise self._failed(Trouble.UNREACHABLE, f"{url} cannot be reached: {_why(error)}") from error
         if reply.status in OVERLOADED:
-            self._failed(Trouble.ERROR, f"{request.url} answered status {reply.status}")
+            self._failed(Trouble.ERROR, f"{url} answered status {reply.status}")
         else:
             self._breaker.succeeded()
         return reply
@@ -118,17 +158,17 @@ class HttpClient:
         self._breaker.failed(error)
         return error
 
-    async def _ask(self, request: httpx2.Request, *, repeatable: bool) -> Reply:
+    async def _ask(self, request: Callable[[], httpx2.Request], *, repeatable: bool) -> Reply:
         try:
-            return await self._send(request)
+            return await self._send(request())
         except httpx2.ConnectError:
             # It has not even been heard. One of several addresses may be down, or the server just starting.
-            return await self._send(request)
+            return await self._send(request())
         except (httpx2.NetworkError, httpx2.RemoteProtocolError):
             # A connection that was kept for us may end the moment we use it.
             if not repeatable:
                 raise
-            return await self._send(request)
+            return await self._send(request())
 
     async def _send(self, request: httpx2.Request) -> Reply:
         response = await self._client.send(request, stream=True)
@@ -141,10 +181,27 @@ class HttpClient:
         return Reply(response.status_code, content_type, body, _max_age(headers.get("cache-control", "")))
 
 
-def _why(error: BaseException) -> str:
-    """What the system said, in words of ours: a foreign message may quote what it is about."""
+def _tls(ca_file: str | None, certificate: tuple[str, str] | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file) if ca_file else httpx2.create_ssl_context()
+    if certificate is not None:
+        context.load_cert_chain(*certificate)
+    return context
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _refuses_certificate(error: BaseException) -> bool:
+    return any(isinstance(cause, ssl.SSLError) and cause.reason in CERTIFICATE_REFUSED for cause in _causes(error))
+
+
+def _why(error: BaseException) -> str:
+    """What the system said, in words of ours: a foreign message may quote what it is about."""
+    for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
                 return f"TLS, the certificate is not trusted ({cause.verify_message})"
@@ -154,8 +211,6 @@ def _why(error: BaseException) -> str:
                 return "the name is not known"
             case ConnectionRefusedError():
                 return "connection refused"
-            case _:
-                cause = cause.__cause__ or cause.__context__
     return type(error).__name__
 
 
@@ -175,8 +230,15 @@ async def _read(response: httpx2.Response) -> bytes:
 
 def require_success(reply: Reply, what: str) -> None:
     """Raise AuthorizationServerError unless the status is 200; `what` names the call in the message."""
-    if reply.status in (401, 403):
+    if reply.status in (401, 403) or (reply.status == 400 and _error(reply) in REFUSALS):
         message = f"{what} refused our client credentials with status {reply.status}"
         raise AuthorizationServerError(Trouble.REFUSED_US, message)
     if reply.status != 200:
         raise AuthorizationServerError(Trouble.ERROR, f"{what} answered status {reply.status}")
+
+
+def _error(reply: Reply) -> object:
+    try:
+        return reply.json().get("error")
+    except AuthorizationServerError:
+        return None

@@ -1,7 +1,5 @@
 """The introspection call, RFC 7662, as it is sent; what the answer means is for the caller to say."""
 
-from collections.abc import Mapping
-
 from extauthz.oauth.client_auth import ClientAuthentication
 from extauthz.oauth.http import HttpClient, Reply
 from extauthz.oauth.metadata import Discovery, endpoint
@@ -17,5 +15,5 @@ class Introspection:
         """POST the token, form-encoded, with our client credentials. Raises AuthorizationServerError."""
         metadata = await self._discovery.metadata()
         url = endpoint(metadata.introspection_endpoint, "introspection_endpoint")
-        headers: Mapping[str, str] = {**self._client.headers(), "accept": accept}
-        return await self._http.post(url, {"token": token, "token_type_hint": "access_token"}, headers, repeatable=True)
+        form = {"token": token, "token_type_hint": "access_token"}
+        return await self._http.post(url, form, {"accept": accept}, client=self._client, repeatable=True)

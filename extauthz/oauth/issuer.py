@@ -12,11 +12,11 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 
 class Issuer:
-    """`url`: the issuer identifier; `clock`: seconds, any origin."""
+    """`url`: the issuer identifier; `clock`: seconds, any origin; `mutual_tls` as for `Discovery`."""
 
-    def __init__(self, url: str, http: HttpClient, clock: Callable[[], float]) -> None:
+    def __init__(self, url: str, http: HttpClient, clock: Callable[[], float], *, mutual_tls: bool = False) -> None:
         self.url, self.http = url, http
-        self.discovery = Discovery(url, http, clock)
+        self.discovery = Discovery(url, http, clock, mutual_tls=mutual_tls)
         self.keys = KeySet(self.discovery, http, clock)
 
     async def learn(self, report: Callable[[AuthorizationServerError], None]) -> None:

@@ -14,6 +14,8 @@ from extauthz.oauth.refreshed import Refreshed
 
 KEEP_SECONDS = 3600.0
 MAX_ISSUER = 200  # characters of what a server calls itself that are repeated
+# What we call as a client; where the browser is sent stays where it is.
+CALLED = ("token_endpoint", "introspection_endpoint", "revocation_endpoint")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +33,13 @@ class Metadata:
 
 
 class Discovery:
-    """The metadata of one issuer, shared by all who need it. `clock`: seconds, any origin."""
+    """The metadata of one issuer, shared by all who need it.
 
-    def __init__(self, issuer: str, http: HttpClient, clock: Callable[[], float]) -> None:
-        self._issuer, self._http = issuer, http
+    `clock`: seconds, any origin; `mutual_tls`: our certificate authenticates us, at endpoints that ask for one.
+    """
+
+    def __init__(self, issuer: str, http: HttpClient, clock: Callable[[], float], *, mutual_tls: bool = False) -> None:
+        self._issuer, self._http, self._mutual_tls = issuer, http, mutual_tls
         self._document = Refreshed(self._fetch, clock)
 
     @property
@@ -50,7 +55,8 @@ class Discovery:
         url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
         reply = await self._http.get(url)
         require_success(reply, f"discovery at {url}")
-        return read(reply.json(), self._issuer)
+        document = reply.json()
+        return read(_with_aliases(document) if self._mutual_tls else document, self._issuer)
 
 
 def read(document: dict[str, Any], issuer: str) -> Metadata:
@@ -80,6 +86,14 @@ def endpoint(url: str | None, name: str) -> str:
     if url is None:
         raise AuthorizationServerError(Trouble.BAD_ANSWER, f"the metadata names no {name}")
     return url
+
+
+def _with_aliases(document: dict[str, Any]) -> dict[str, Any]:
+    """RFC 8705 section 5: endpoints that ask for a certificate, in place of those that do not."""
+    aliases = document.get("mtls_endpoint_aliases")
+    if not isinstance(aliases, dict):
+        return document
+    return {**document, **{name: aliases[name] for name in CALLED if isinstance(aliases.get(name), str)}}
 
 
 def _url(document: dict[str, Any], name: str) -> str:

@@ -25,7 +25,6 @@ class TokenExchange:
         """POST the token and what to exchange it for, with our credentials. Raises AuthorizationServerError."""
         metadata = await self._discovery.metadata()
         url = endpoint(metadata.token_endpoint, "token_endpoint")
-        headers: Mapping[str, str] = {**self._client.headers(), "accept": "application/json"}
         form = {
             **wishes,
             "grant_type": GRANT_TYPE,
@@ -34,4 +33,4 @@ class TokenExchange:
             "requested_token_type": self._token_type,
         }
         # The token is not used up: asking twice does no more than issue two.
-        return await self._http.post(url, form, headers, repeatable=True)
+        return await self._http.post(url, form, {"accept": "application/json"}, client=self._client, repeatable=True)

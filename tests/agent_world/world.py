@@ -80,8 +80,8 @@ class World:
         return browser
 
 
-def create_world(folder: Path, **settings: Any) -> World:
-    """A fresh world; `settings` are added to the shop's."""
+def create_world(folder: Path, *, jwks: Mapping[str, object] | None = None, **settings: Any) -> World:
+    """A fresh world; `settings` are added to the shop's, None removes one. `jwks`: the shop's client has no secret."""
     clock = [START]
     private, public = new_key_pair("x25519")
     session_key = new_session_key()
@@ -90,7 +90,7 @@ def create_world(folder: Path, **settings: Any) -> World:
     (folder / "secret").write_text(SECRET)
     (folder / "token-handler.yaml").write_text(yaml.safe_dump({"apps": _apps(settings)}))
     config = load(folder / "token-handler.yaml", Program.AGENT, {})
-    provider = IdpConfig(issuer=ISSUER, clients=_clients(settings), clock=lambda: clock[0])
+    provider = IdpConfig(issuer=ISSUER, clients=_clients(settings, jwks), clock=lambda: clock[0])
     server = Server(create_idp(provider, control=True), ISSUER)
     stream = io.StringIO()
     apps = {name: _guarded(name, app, server, clock) for name, app in config.apps.items()}
@@ -121,16 +121,16 @@ def _apps(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
     shop = {**common, "spa_url": HOME, "client_id": "shop", **settings}
     return {
-        "shop": shop,
+        "shop": {key: value for key, value in shop.items() if value is not None},
         "admin": {**common, "spa_url": ADMIN_HOME, "client_id": "admin", "agent_path": "/admin-agent"},
     }
 
 
-def _clients(settings: Mapping[str, Any]) -> tuple[Client, ...]:
+def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> tuple[Client, ...]:
     scope = "openid profile orders"
     homes = (HOME, settings.get("redirect_uri", HOME))
     return (
-        Client(client_id="shop", client_secret=SECRET, redirect_uris=homes, scope=scope),
+        Client(client_id="shop", client_secret=None if jwks else SECRET, jwks=jwks, redirect_uris=homes, scope=scope),
         Client(client_id="admin", client_secret=SECRET, redirect_uris=(ADMIN_HOME,), scope=scope),
     )
 

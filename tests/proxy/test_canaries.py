@@ -25,7 +25,7 @@ from extauthz.cookies.purpose import Purpose
 from extauthz.decision import Allow, Credential, Decision, Deny, Passage, examine
 from extauthz.doors.desk import Desk
 from extauthz.metrics import Metrics
-from extauthz.oauth.client_auth import ClientSecretBasic
+from extauthz.oauth.client_auth import ClientSecretBasic, ClientSecretPost
 from extauthz.oauth.http import Reply
 from extauthz.outcome import Bearer, Outcome, UpstreamToken
 from extauthz.request import Request
@@ -103,7 +103,7 @@ async def test_the_log_of_a_whole_round(caplog: pytest.LogCaptureFixture) -> Non
     assert {decision.status for decision in decisions if isinstance(decision, Deny)} == {400, 401, 500, 503}
     logs = round_.log.getvalue() + caplog.text
     assert len(round_.log.getvalue().splitlines()) >= 20
-    basic = ClientSecretBasic("the proxy", SECRET).headers()["authorization"].removeprefix("Basic ")
+    basic = ClientSecretBasic("the proxy", SECRET).authenticate({})[0]["authorization"].removeprefix("Basic ")
     secrets = [CANARY, SECRET, basic, round_.sealed, JWT, *JWT.split(".")[1:]]
     assert [secret for secret in secrets if secret in logs] == []
 
@@ -133,6 +133,7 @@ def values() -> dict[str, object]:
         "Pending": Pending(credential=credential, app=app, key=CANARY.encode()),
         "KeyRing": KeyRing([CANARY.encode().ljust(32)]),
         "ClientSecretBasic": ClientSecretBasic("id", CANARY),
+        "ClientSecretPost": ClientSecretPost("id", CANARY),
         "AccessToken": AccessToken(token=CANARY, issued_at=1, session_id="s"),
         "Reply": Reply(200, "text/plain", CANARY.encode()),
         "Issued": Issued(token=CANARY, expires_in=None, scopes=None),

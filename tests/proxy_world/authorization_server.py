@@ -12,7 +12,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from extauthz.oauth.breaker import CircuitBreaker
-from extauthz.oauth.client_auth import ClientSecretBasic
+from extauthz.oauth.client_auth import ClientAuthentication, ClientSecretBasic
 from extauthz.oauth.decryption import Decryption
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection
@@ -143,9 +143,10 @@ class Server:
         """The product's view of the keys."""
         return KeySet(self.discovery(), self.http(), self.clock)
 
-    def phantom(self) -> Phantom:
+    def phantom(self, client: ClientAuthentication | None = None) -> Phantom:
         """The way `phantom` against this server."""
-        return Phantom(introspection=self.introspection(), keys=self.key_set(), issuer=ISSUER, clock=self.clock)
+        introspection = self.introspection(client)
+        return Phantom(introspection=introspection, keys=self.key_set(), issuer=ISSUER, clock=self.clock)
 
     def exchange(self, *, verify: bool = True, token_type: str = ACCESS_TOKEN) -> Exchange:
         """The way `exchange` against this server."""
@@ -153,9 +154,9 @@ class Server:
         asks = TokenExchange(self.discovery(), self.http(), client, token_type=token_type)
         return Exchange(exchange=asks, keys=self.key_set() if verify else None, issuer=ISSUER, clock=self.clock)
 
-    def introspection(self) -> Introspection:
+    def introspection(self, client: ClientAuthentication | None = None) -> Introspection:
         """The product's call."""
-        return Introspection(self.discovery(), self.http(), ClientSecretBasic(CLIENT, SECRET))
+        return Introspection(self.discovery(), self.http(), client or ClientSecretBasic(CLIENT, SECRET))
 
     def introspected(self, *, signed: bool = False, decryption: Decryption | None = None) -> Introspected:
         """What the product understands of this server's JSON, or of its signed answers."""
