@@ -22,7 +22,7 @@ from extauthz.config.cookie import CookieConfig
 from extauthz.config.files import CaFile, proxy_needs_no_app_client
 from extauthz.config.routes import CorsConfig, Csrf, RouteConfig
 from extauthz.config.section import Section, V, given
-from extauthz.config.upstream import NEEDS_AUDIENCE, UpstreamConfig, asked_for, takes_jwts
+from extauthz.config.upstream import NEEDS_AUDIENCE, UpstreamConfig, asked_for, takes_jwts, told_of_clients
 from extauthz.config.values import Host, IdentityHeader, Issuer, Origin, Scope, Url, UrlPath, is_loopback, origin_of
 from extauthz.cookies.names import CookieNames, V1CookieNames
 
@@ -205,6 +205,7 @@ def _way_fits(route: RouteConfig, upstream: UpstreamConfig) -> None:
     if way == "opaque" and (route.scope or route.audience):
         raise ValueError("neither scope nor audience can be required, for the way opaque looks into no token")
     asked_for(route.resource, way)
+    told_of_clients(upstream.clients, way)
     if way == "mint":
         given(upstream.mint, "as upstream.mint")
     if takes_jwts(upstream.bearer, way):

@@ -118,6 +118,11 @@ class UpstreamConfig(Section):
             raise ValueError("audience is needed in it, or upstream.audience")
         return mint
 
+    @field_validator("clients")
+    @classmethod
+    def _clients_are_told(cls, clients: list[str], info: ValidationInfo) -> list[str]:
+        return told_of_clients(clients, info.data.get("way", "phantom"))
+
     @field_validator("required_scopes", "clients")
     @classmethod
     def _tokens_are_looked_into(cls, required: list[str], info: ValidationInfo) -> list[str]:
@@ -132,6 +137,15 @@ class UpstreamConfig(Section):
     def own_client(self) -> bool:
         """Whether the proxy asks as a client of its own, or with a proof of its own."""
         return self.client_id is not None or self.client_auth != DEFAULT or self.client_secret_file is not None
+
+
+def told_of_clients(clients: list[str], way: str) -> list[str]:
+    """`clients`, or a ValueError where the token that comes names ourselves as its client."""
+    if clients and way == "exchange":
+        raise ValueError(
+            "upstream.clients cannot be required with the way exchange: its tokens are issued to our client"
+        )
+    return clients
 
 
 def asked_for(resource: str | None, way: str) -> str | None:

@@ -63,6 +63,7 @@ WAYS: dict[str, dict[str, Any]] = {
         "introspection_key_files": ["introspection.pem"],
     },
     "opaque": {"way": "opaque"},
+    "exchange": {"way": "exchange", "audience": "api"},
     "jwt": {"way": "jwt", "audience": "api"},
 }
 
@@ -80,6 +81,7 @@ TABLE = {
     "mint, signed": (NOT_SIGNED, NOT_SIGNED, NOT_SIGNED, OUR_JWT, NO_KEY),
     "mint, encrypted": (NOT_SIGNED, NOT_SIGNED, NOT_SIGNED, OUR_JWT, OUR_JWT),
     "opaque": (AS_IT_IS,) * 5,
+    "exchange": (THEIR_JWT,) * 5,
     "jwt": (NO_JWT_IN_COOKIE,) * 5,
 }
 STYLES = ("jwt", "keycloak", "plain", "rfc9701", "rfc9701-encrypted")

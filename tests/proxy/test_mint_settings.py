@@ -136,6 +136,14 @@ PROBLEMS = {
         {"apps.shop.upstream.way": "opaque", "apps.shop.upstream.clients": ["shop"]},
         "apps.shop.upstream.clients: cannot be required",
     ),
+    "clients of tokens that are exchanged": (
+        {"apps.shop.upstream.way": "exchange", "apps.shop.upstream.clients": ["shop"]},
+        "apps.shop.upstream.clients: upstream.clients cannot be required with the way exchange",
+    ),
+    "clients of tokens that a route exchanges": (
+        {"apps.shop.upstream.clients": ["shop"], "apps.shop.routes": [{"path": "/api", "upstream": "exchange"}]},
+        "apps.shop.routes: /api: upstream.clients cannot be required with the way exchange",
+    ),
 }
 
 
