@@ -28,7 +28,9 @@ class Issuer:
 
     async def _knows(self, report: Callable[[AuthorizationServerError], None]) -> bool:
         try:
-            await self.keys.fetch()
+            metadata = await self.discovery.metadata()
+            if metadata.jwks_uri is not None:  # a server that signs nothing has no keys
+                await self.keys.fetch()
         except AuthorizationServerError as error:
             report(error)
             return False

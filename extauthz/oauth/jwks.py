@@ -13,7 +13,7 @@ import jwt
 
 from extauthz.oauth.errors import AuthorizationServerError, InvalidToken, Trouble
 from extauthz.oauth.http import HttpClient, require_success
-from extauthz.oauth.metadata import KEEP_SECONDS, Discovery
+from extauthz.oauth.metadata import KEEP_SECONDS, Discovery, endpoint
 from extauthz.oauth.refreshed import Refreshed
 
 COOL_DOWN_SECONDS = 10.0
@@ -65,7 +65,7 @@ class KeySet:
 
     async def _fetch(self) -> list[Mapping[str, Any]]:
         metadata = await self._discovery.metadata()
-        reply = await self._http.get(metadata.jwks_uri)
+        reply = await self._http.get(endpoint(metadata.jwks_uri, "jwks_uri"))
         require_success(reply, "the key set")
         keys = reply.json().get("keys")
         if not isinstance(keys, list):

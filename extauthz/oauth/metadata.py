@@ -23,7 +23,7 @@ class Metadata:
     """What we use of the metadata document; a member that the server does not offer is None."""
 
     issuer: str
-    jwks_uri: str
+    jwks_uri: str | None = None
     authorization_endpoint: str | None = None
     token_endpoint: str | None = None
     introspection_endpoint: str | None = None
@@ -72,11 +72,11 @@ def read(document: dict[str, Any], issuer: str) -> Metadata:
     return Metadata(
         issuer=issuer,
         jwks_uri=_url(document, "jwks_uri"),
-        authorization_endpoint=_optional_url(document, "authorization_endpoint"),
-        token_endpoint=_optional_url(document, "token_endpoint"),
-        introspection_endpoint=_optional_url(document, "introspection_endpoint"),
-        end_session_endpoint=_optional_url(document, "end_session_endpoint"),
-        revocation_endpoint=_optional_url(document, "revocation_endpoint"),
+        authorization_endpoint=_url(document, "authorization_endpoint"),
+        token_endpoint=_url(document, "token_endpoint"),
+        introspection_endpoint=_url(document, "introspection_endpoint"),
+        end_session_endpoint=_url(document, "end_session_endpoint"),
+        revocation_endpoint=_url(document, "revocation_endpoint"),
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
     )
 
@@ -96,11 +96,7 @@ def _with_aliases(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, **{name: aliases[name] for name in CALLED if isinstance(aliases.get(name), str)}}
 
 
-def _url(document: dict[str, Any], name: str) -> str:
-    return endpoint(_optional_url(document, name), name)
-
-
-def _optional_url(document: dict[str, Any], name: str) -> str | None:
+def _url(document: dict[str, Any], name: str) -> str | None:
     value = document.get(name)
     if not isinstance(value, str):
         return None

@@ -49,5 +49,13 @@ async def test_keys_are_part_of_it() -> None:
     assert "the key set answered status 500" in str(told[0])
 
 
+async def test_a_server_without_keys_is_known_by_its_metadata() -> None:
+    """Whose introspection answers in plain JSON may sign nothing at all (RFC 8414 section 2: jwks_uri is optional)."""
+    server = Server()
+    server.describe(jwks_uri=None)
+    await Issuer(ISSUER, server.http(), server.clock).learn(lambda error: pytest.fail(str(error)))
+    assert server.asked_at(JWKS) == []
+
+
 class Enough(Exception):
     """Ends what would go on."""

@@ -129,7 +129,9 @@ async def test_an_endpoint_that_is_no_url(jwks_uri: object) -> None:
     """A key set that is nowhere on the web is the same as none at all."""
     server = Server()
     server.describe(jwks_uri=jwks_uri)
-    assert await _trouble(server) is Trouble.BAD_ANSWER
+    with pytest.raises(AuthorizationServerError) as failure:
+        await server.key_set().fetch()
+    assert failure.value.trouble is Trouble.BAD_ANSWER
 
 
 async def test_no_introspection_endpoint() -> None:
