@@ -11,7 +11,7 @@ from e2e_faults.sick_server import SickServer, sick_server
 from demo.settings import APP, Settings
 from demo.world import LocalWorld, free_places
 
-APPS = ("sick", "refused", "tls")
+APPS = ("sick", "refused", "tls", "brief")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,9 @@ class AtSickServers(Settings):
         self.config.write_text(yaml.safe_dump(config))
 
     def _app(self, name: str, shop: dict[str, object]) -> dict[str, object]:
-        return shop | {"hosts": [f"{name}.example"], "issuer": f"{self.server.url}/{name}", "agent_path": f"/{name}"}
+        app = shop | {"hosts": [f"{name}.example"], "issuer": f"{self.server.url}/{name}", "agent_path": f"/{name}"}
+        # "brief" remembers nothing for long.
+        return app | ({"upstream": {"cache_seconds": 0.5, "audience": "api"}} if name == "brief" else {})
 
 
 class World(LocalWorld):

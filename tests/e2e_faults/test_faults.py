@@ -113,3 +113,13 @@ def test_a_server_in_trouble_is_left_alone(world: LocalWorld, server: SickServer
     assert server.asked["status-503"] <= asked + 3  # probes, if it was time for some
     server.well = True
     until(lambda: ask_anew(world, "sick", "status-503") == 200)
+
+
+def test_a_revoked_token_stops_working(world: LocalWorld, server: SickServer) -> None:
+    """When the answer that called it active has had its time, the token is asked about again, and is over."""
+    cookie = session(world, "brief", "inactive")
+    server.well = True
+    assert ask(world, "brief", cookie).status == 200
+    server.well = False
+    until(lambda: ask(world, "brief", cookie).status == 401)
+    assert ask(world, "brief", cookie).status == 401
