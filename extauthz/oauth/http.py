@@ -87,7 +87,7 @@ class HttpClient:
         self._breaker = breaker or CircuitBreaker(time.monotonic)
         self._client = httpx2.AsyncClient(
             transport=transport,
-            verify=_tls(ca_file, certificate),
+            verify=_tls(ca_file, certificate) if transport is None else True,
             timeout=httpx2.Timeout(total_seconds, connect=min(2.0, total_seconds)),
             limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0),
             follow_redirects=False,
