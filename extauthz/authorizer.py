@@ -29,6 +29,7 @@ SKEW_SECONDS = 2.0
 NEGATIVE_SECONDS = 5.0
 # Sessions that began together are not all asked about again together: each is, up to this part of the time, earlier.
 JITTER = 0.1
+WORD_BYTES = 80  # a scope or an audience
 CLAIM_BYTES = 100  # what a remembered claim weighs beside its text; measured, rounded up
 
 
@@ -140,7 +141,7 @@ class Authorizer:
             async with asyncio.timeout(budget):
                 return await self._memory.answers.load(pending.key, lambda: self._exchange(pending))
         except TimeoutError:
-            return Fault(Reason.AS_TIMEOUT)
+            return self._memory.answers.stale(pending.key) or Fault(Reason.AS_TIMEOUT)
 
     async def _exchange(self, pending: Pending) -> Outcome:
         """One flight: open the cookie, exchange the token, remember the answer."""
@@ -167,7 +168,9 @@ class Authorizer:
                 pass  # nobody has called it good: made-up tokens would push sessions out
             case UpstreamToken():
                 claims = {name: outcome.claims[name] for name in app.claims & outcome.claims.keys()}
-                size = len(outcome.bearer) + sum(CLAIM_BYTES + len(str(claim)) for claim in claims.values())
+                words = len(outcome.scopes) + len(outcome.audiences)
+                size = len(outcome.bearer) + WORD_BYTES * words
+                size += sum(CLAIM_BYTES + len(str(claim)) for claim in claims.values())
                 left = outcome.expires_at - self._clock() - SKEW_SECONDS
                 ttl = min(left, outcome.max_age, app.max_seconds) * (1 - JITTER * self._chance())
                 self._memory.answers.put(

@@ -23,9 +23,9 @@ from extauthz.oauth.errors import AuthorizationServerError, Trouble
 
 MAX_BODY_BYTES = 256 * 1024  # a JWKS of a hundred RSA keys is 60 kB
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:$|[\s,])", re.ASCII | re.IGNORECASE)
-# What a server says that is overloaded, or a gateway before it. A 500 may be the fault of one request alone: whoever
-# finds one must not be able to have the server left alone.
-OVERLOADED = frozenset({429, 502, 503, 504})
+# What a gateway says before a server that is not there. A 500 or a 429 may be about one request or one user alone:
+# whoever brings it about must not be able to have the server left alone.
+OVERLOADED = frozenset({502, 503, 504})
 TOTAL_SECONDS = 5.0  # for a whole call, slow bodies included; connecting may take 2 of them
 # The alerts of RFC 8446 section 6.2 that are about a client's certificate, in OpenSSL's words.
 CERTIFICATE_REFUSED = frozenset(
@@ -130,7 +130,7 @@ class HttpClient:
     ) -> httpx2.Request:
         try:
             return self._client.build_request(method, url, headers=dict(headers), data=dict(form) if form else None)
-        except httpx2.InvalidURL as error:
+        except (httpx2.InvalidURL, UnicodeError) as error:
             raise AuthorizationServerError(Trouble.UNREACHABLE, f"{url} is no URL") from error
 
     async def _bounded(self, url: str, request: Callable[[], httpx2.Request], *, repeatable: bool) -> Reply:

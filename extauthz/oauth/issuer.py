@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 
-from extauthz.oauth.errors import AuthorizationServerError
+from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.jwks import KeySet
 from extauthz.oauth.metadata import Discovery
@@ -33,6 +33,9 @@ class Issuer:
                 await self.keys.fetch()
         except AuthorizationServerError as error:
             report(error)
+            return False
+        except Exception as error:  # readiness must not wait in silence, whatever we have overlooked
+            report(AuthorizationServerError(Trouble.BAD_ANSWER, f"not understood: {type(error).__name__}"))
             return False
         return True
 

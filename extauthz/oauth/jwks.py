@@ -20,6 +20,11 @@ COOL_DOWN_SECONDS = 10.0
 # Asymmetric only: with an HMAC algorithm the public key would be the secret (RFC 8725 section 2.1).
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 MAX_TOKEN_CHARACTERS = 16 * 1024  # more than any gateway takes as a header
+# With a private member in it, factors would be looked for, for minutes and in Python.
+PUBLIC = ("kty", "n", "e", "crv", "x", "y")
+MAX_KEYS = 200
+# RFC 7518 section 3.3: RSA keys of 2048 bits or more.
+JWS = jwt.PyJWS(options={"enforce_minimum_key_length": True})
 COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 
 
@@ -39,7 +44,7 @@ class KeySet:
         header = _header(token)
         key = await self._key(header)
         try:
-            parts = jwt.PyJWS().decode_complete(token, key, algorithms=[header["alg"]])
+            parts = JWS.decode_complete(token, key, algorithms=[header["alg"]])
             claims = json.loads(parts["payload"], parse_constant=_no_number)
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise InvalidToken("the signature does not verify") from error
@@ -59,7 +64,7 @@ class KeySet:
         if found is None:
             raise InvalidToken("signed with a key the issuer does not publish")
         try:
-            return jwt.PyJWK(dict(found), algorithm=header["alg"])
+            return jwt.PyJWK({name: found[name] for name in PUBLIC if name in found}, algorithm=header["alg"])
         except jwt.PyJWTError as error:
             raise InvalidToken("signed with an algorithm its key does not fit") from error
 
@@ -70,7 +75,7 @@ class KeySet:
         keys = reply.json().get("keys")
         if not isinstance(keys, list):
             raise AuthorizationServerError(Trouble.BAD_ANSWER, "the key set has no keys")
-        return [key for key in keys if isinstance(key, dict)]
+        return [key for key in keys[:MAX_KEYS] if isinstance(key, dict)]
 
 
 def _find(keys: list[Mapping[str, Any]], header: Mapping[str, Any]) -> Mapping[str, Any] | None:

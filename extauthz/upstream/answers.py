@@ -18,6 +18,7 @@ JSON = "application/json"
 SIGNED = "application/token-introspection+jwt"
 TYPES = ("token-introspection+jwt", SIGNED)
 PARTS_OF_JWE = 5
+MAX_AGE_SECONDS = 300.0
 
 
 class Answer(Protocol):
@@ -91,8 +92,12 @@ class SignedAnswer:
             raise InvalidToken("its issuer is not the configured one")
         if self._client_id not in audiences(claims):
             raise InvalidToken("it is not meant for our client")
-        if number(claims, "iat", None) > self._clock() + SKEW_SECONDS:
-            raise InvalidToken("it was issued in the future")
+        now = self._clock()
+        # A recorded answer must not speak for another token, or for one that has been revoked since.
+        if not now - MAX_AGE_SECONDS < number(claims, "iat", None) <= now + SKEW_SECONDS:
+            raise InvalidToken("it was not issued just now: compare the clocks")
+        if not number(claims, "nbf", 0.0) - SKEW_SECONDS <= now < number(claims, "exp", now) + SKEW_SECONDS:
+            raise InvalidToken("it is not valid now: compare the clocks")
         if not isinstance(members, dict):
             raise InvalidToken("it has no object token_introspection")
         return members

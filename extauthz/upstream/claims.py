@@ -17,6 +17,11 @@ REQUIRED = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 PROFILE = ("at+jwt", "application/at+jwt")
 # Where the client stands that a token was issued to; the first is the standard's, the others older than it.
 CLIENT = ("client_id", "azp", "cid", "appid")
+# Names under which servers say what kind a token is of, and how the names of the other kinds begin.
+KINDS = ("token_type", "token_use", "typ")
+REFRESH = ("refresh", "offline")
+IDENTITY = ("id", "logout")
+MAX_SHARED = 1024  # characters
 
 
 def judge(
@@ -55,19 +60,33 @@ def number(claims: Mapping[str, Any], name: str, default: float | None) -> float
 def scopes(claims: Mapping[str, Any]) -> frozenset[str]:
     """The scope tokens (RFC 8693 section 4.2)."""
     scope = claims.get("scope", "")
-    return _set_of(*scope.split()) if isinstance(scope, str) else frozenset()
+    return _words(scope.split()) if isinstance(scope, str) else frozenset()
 
 
 def audiences(claims: Mapping[str, Any]) -> frozenset[str]:
     """The audiences (RFC 7519 section 4.1.3: one, or a list)."""
     aud = claims.get("aud")
     values = aud if isinstance(aud, list) else [aud]
-    return _set_of(*(value for value in values if isinstance(value, str)))
+    return _words([value for value in values if isinstance(value, str)])
 
 
 def client(claims: Mapping[str, Any]) -> object:
     """The client a token was issued to, or None."""
     return next((claims[name] for name in CLIENT if claims.get(name) is not None), None)
+
+
+def require_access_token(claims: Mapping[str, Any]) -> None:
+    """Raise InvalidToken for a token that is told to be another: an ID token, a logout token, a refresh token."""
+    kinds = [str(claims.get(name, "")).lower() for name in KINDS]
+    if any(kind.startswith(REFRESH) for kind in kinds):
+        raise InvalidToken("it is a refresh token")
+    if claims.keys() & {"at_hash", "events"} or any(kind.startswith(IDENTITY) for kind in kinds):
+        raise InvalidToken("it is an ID token or a logout token, not an access token")
+
+
+def _words(words: list[str]) -> frozenset[str]:
+    # A server may name any number of them: those are not kept beyond the token.
+    return _set_of(*words) if sum(map(len, words)) <= MAX_SHARED else frozenset(words)
 
 
 @lru_cache(maxsize=1024)
@@ -84,7 +103,8 @@ def _check_type(header: Mapping[str, Any], claims: Mapping[str, Any], *, profile
     if "token_introspection" in claims:
         # RFC 9701 section 8.1. Its drafts had no type of their own, and the content type application/jwt.
         raise InvalidToken("it is a signed introspection answer, which is for us alone (way: mint reads it)")
-    if claims.keys() & {"nonce", "at_hash", "events"}:
+    require_access_token(claims)
+    if "nonce" in claims:
         raise InvalidToken("it is an ID token or a logout token, not an access token")
     missing = [name for name in REQUIRED if name not in claims] if profile else []
     if missing:

@@ -15,14 +15,11 @@ from extauthz.oauth.introspection import Introspection
 from extauthz.outcome import Refused
 from extauthz.reason import Reason
 from extauthz.upstream.answers import Answer, bad
-from extauthz.upstream.claims import SKEW_SECONDS, client, number
+from extauthz.upstream.claims import SKEW_SECONDS, audiences, client, number, require_access_token
 
 MAX_TEXT = 1024  # characters of a user's or client's name; OpenID Connect has 255 for a user's
 MAX_SCOPE = 4096
 SCOPE = re.compile(r"[\x20\x21\x23-\x5B\x5D-\x7E]*", re.ASCII)  # RFC 6749 section 3.3
-# Names under which servers say that a token is one for refreshing.
-KINDS = ("token_type", "token_use", "typ")
-REFRESH = ("refresh", "offline")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +58,8 @@ def judge(members: Mapping[str, Any], *, issuer: str, now: float) -> Active | Re
         raise bad("introspection did not say whether the token is active")
     if members.get("iss", issuer) != issuer:
         raise bad("introspection told of a token of another issuer than the configured one")
+    if members.get("aud") is not None and not audiences(members):
+        raise bad("introspection answered with an aud that is none")
     expires_at, not_before = _time(members, "exp", math.inf), _time(members, "nbf", 0.0)
     if expires_at <= now:
         return Refused(Reason.TOKEN_INACTIVE, "introspection calls it active, and its exp has passed")
@@ -71,17 +70,26 @@ def judge(members: Mapping[str, Any], *, issuer: str, now: float) -> Active | Re
 
 def _refused(members: Mapping[str, Any]) -> Refused | None:
     """Why an active token must not go on as a bearer token."""
-    if any(str(members.get(name, "")).lower().startswith(REFRESH) for name in KINDS):
-        return Refused(Reason.TOKEN_INVALID, "it is a refresh token")
+    try:
+        require_access_token(members)
+    except InvalidToken as error:
+        return Refused(Reason.TOKEN_INVALID, str(error))
     if "cnf" in members or str(members.get("token_type", "")).lower() == "dpop":
         # RFC 9449 section 7.2, RFC 8705 section 3: forwarding it as a bearer token would undo the binding.
         return Refused(Reason.TOKEN_INVALID, "it is bound to a key of the client and cannot be forwarded")
     if members.get("token_type") is None and not members.get("aud"):
         # A refresh token is active too, and of many servers this is all that tells it apart.
         return Refused(Reason.TOKEN_INVALID, "introspection says neither token_type nor aud, as of a refresh token")
+    if members.get("token_type") is None and _looks_like_an_id_token(members):
+        return Refused(Reason.TOKEN_INVALID, "introspection says no token_type, and the rest as of an ID token")
     if str(members.get("token_type") or "bearer").lower() != "bearer":
         return Refused(Reason.TOKEN_INVALID, "its token_type is not Bearer")
     return None
+
+
+def _looks_like_an_id_token(members: Mapping[str, Any]) -> bool:
+    owner = client(members)
+    return "nonce" in members or (isinstance(owner, str) and audiences(members) == {owner})
 
 
 def _active(members: Mapping[str, Any], expires_at: float) -> Active:

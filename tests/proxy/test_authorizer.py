@@ -261,6 +261,26 @@ async def test_stale_if_error() -> None:
     assert _refusal(await proxy.settle(ask())) == (Reason.AS_UNREACHABLE, 503)
 
 
+async def test_stale_if_error_while_the_server_hangs() -> None:
+    """A known session is served, too, when whoever asks can wait no longer."""
+    proxy = Proxy(stale_seconds=100)
+    await proxy.settle(ask())
+    proxy.wait(61)
+    proxy.upstream.gate = asyncio.Event()
+    assert isinstance(await proxy.settle(ask(), budget=0.0), Allow)
+    proxy.upstream.gate.set()
+
+
+async def test_many_audiences_weigh() -> None:
+    """What a server puts into a token counts against the bound of the memory."""
+    proxy = Proxy()
+    assert isinstance(proxy.upstream.answer, UpstreamToken)
+    many = frozenset(f"api-{number}" for number in range(1000))
+    proxy.upstream.answer = replace(proxy.upstream.answer, audiences=many)
+    await proxy.settle(ask())
+    assert proxy.cache.weight > 50 * 1000
+
+
 async def test_stale_if_error_never_outlives_the_token() -> None:
     """Two seconds before the token runs out it is over."""
     proxy = Proxy(stale_seconds=1000)

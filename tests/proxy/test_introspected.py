@@ -95,7 +95,12 @@ REFUSED = {
     "N5 of a type nobody knows": ({"token_type": "MAC"}, Reason.TOKEN_INVALID),
     "N5 a type that is no text": ({"token_type": ["Bearer"]}, Reason.TOKEN_INVALID),
     "N6 a refresh token, of most servers": ({"token_type": None, "aud": None, "scope": "openid"}, Reason.TOKEN_INVALID),
-    "N6 with an empty aud": ({"token_type": None, "aud": []}, Reason.TOKEN_INVALID),
+    "an ID token, by its nonce": ({"token_type": None, "nonce": "n"}, Reason.TOKEN_INVALID),
+    "an ID token, by its hash": ({"at_hash": "x"}, Reason.TOKEN_INVALID),
+    "an ID token, by its audience": ({"token_type": None, "aud": [GOOD["client_id"]]}, Reason.TOKEN_INVALID),
+    "an ID token, by its typ": ({"typ": "ID"}, Reason.TOKEN_INVALID),
+    "an ID token, by its use": ({"token_use": "id"}, Reason.TOKEN_INVALID),
+    "a logout token": ({"events": {}}, Reason.TOKEN_INVALID),
     "N6 called so by its type": ({"token_type": "refresh_token"}, Reason.TOKEN_INVALID),
     "N6 called so by its use": ({"token_use": "refresh_token"}, Reason.TOKEN_INVALID),
     "N6 called so by typ": ({"typ": "Refresh"}, Reason.TOKEN_INVALID),
@@ -124,6 +129,7 @@ SERVES = {
     "N5 no issuer": {"iss": None},
     "N7 members nobody knows": {"https://x.example/y": [1, {"z": None}]},
     "a clock four seconds ahead": {"nbf": NOW + 4},
+    "a nonce, from older Keycloaks": {"nonce": "n"},
     "typ as Keycloak writes it": {"typ": "Bearer"},
     "token_use as of an access token": {"token_use": "access_token"},
 }
@@ -136,6 +142,7 @@ async def test_active_and_good(members: dict[str, object]) -> None:
 
 
 BAD = {
+    **{f"an aud of {aud}": {"aud": aud} for aud in (5, True, {"a": 1}, [{"a": 1}], [], [None])},
     "N5 of another issuer": {"iss": "https://evil.example"},
     "N5 an issuer in an array": {"iss": [ISSUER]},
     "exp as text": {"exp": str(NOW)},
@@ -236,6 +243,10 @@ BAD_SIGNED = {
     "without a time": signed(claims={"iat": None}),
     "with a time as text": signed(claims={"iat": "now"}),
     "of the future": signed(claims={"iat": NOW + 60}),
+    "of a while ago": signed(claims={"iat": NOW - 301}),
+    "of 1970": signed(claims={"iat": 0}),
+    "over": signed(claims={"exp": NOW - 6}),
+    "not yet valid": signed(claims={"nbf": NOW + 60}),
     "without the object": signed(claims={"token_introspection": None}),
     "with a list for it": signed([GOOD]),
     "with text for it": signed(json.dumps(GOOD)),

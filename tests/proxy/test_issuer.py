@@ -1,6 +1,7 @@
 """An authorization server that cannot be learnt of at once."""
 
 import asyncio
+import json
 
 import httpx2
 import pytest
@@ -47,6 +48,30 @@ async def test_keys_are_part_of_it() -> None:
     with pytest.raises(Enough):
         await Issuer(ISSUER, server.http(), Clock()).learn(report)
     assert "the key set answered status 500" in str(told[0])
+
+
+async def test_what_nobody_foresaw_is_reported_and_not_the_end() -> None:
+    """Readiness does not wait in silence for ever."""
+    told: list[str] = []
+
+    def report(error: AuthorizationServerError) -> None:
+        told.append(str(error))
+        raise Enough
+
+    server = Server()
+    server.answers[DISCOVERY] = ZeroDivisionError("canary")
+    with pytest.raises(Enough):
+        await Issuer(ISSUER, server.http(), server.clock).learn(report)
+    assert told == ["not understood: ZeroDivisionError"]
+
+
+async def test_a_url_that_cannot_be_written_is_trouble() -> None:
+    """A lone surrogate is legal in JSON, and in no URL."""
+    server = Server()
+    document = {"issuer": ISSUER, "jwks_uri": ISSUER + "/jwks\ud800"}
+    server.answers[DISCOVERY] = httpx2.Response(200, content=json.dumps(document).encode())
+    with pytest.raises(AuthorizationServerError, match="is no URL"):
+        await server.key_set().fetch()
 
 
 async def test_a_server_without_keys_is_known_by_its_metadata() -> None:

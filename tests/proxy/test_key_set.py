@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import json
 
 import httpx2
 import jwt
@@ -203,3 +204,32 @@ async def test_a_new_key_cannot_be_told_from_a_forged_one_while_the_server_is_do
         await keys.verify(token(key=STRANGER, kid="k2"))
     assert failure.value.trouble is Trouble.ERROR
     await keys.verify(token())
+
+
+async def test_private_members_of_a_key_are_not_looked_at() -> None:
+    """A server that publishes them by mistake is understood, and one that does it on purpose keeps nobody busy."""
+    key = rsa.generate_private_key(65537, 2048)
+    server = Server()
+    server.publish([{**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key)), "kid": "k1"}])
+    assert await server.key_set().verify(token(key=key, alg="RS256"))
+    # Without p and q, the factors of n would be looked for, with numbers of any size.
+    server.publish([{**jwk(key, kid="k1"), "d": "AQAB"}])
+    assert await server.key_set().verify(token(key=key, alg="RS256"))
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+async def test_a_weak_key_is_none() -> None:
+    """RFC 7518 section 3.3: 2048 bits or more."""
+    key = rsa.generate_private_key(65537, 1024)  # noqa: S505  # which is the point
+    server = Server()
+    server.publish([jwk(key, kid="k1")])
+    with pytest.raises(InvalidToken):
+        await server.key_set().verify(token(key=key, alg="RS256"))
+
+
+async def test_keys_without_end_are_not_all_looked_at() -> None:
+    """Two hundred are more than any server has."""
+    server = Server()
+    server.publish([*[{"kid": str(number)} for number in range(200)], jwk(KEY, kid="k1")])
+    with pytest.raises(InvalidToken):
+        await server.key_set().verify(token())

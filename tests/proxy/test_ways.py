@@ -125,3 +125,15 @@ async def test_a_flood_of_unknown_keys_asks_once() -> None:
     for number in range(100):
         await verify(token(PROFILE, key=STRANGER, kid=f"k-{number}", header=AT_JWT), Rule())
     assert len(server.asked_at(JWKS)) <= 2
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"typ": "ID"}, {"typ": "Refresh"}, {"typ": "Offline"}, {"typ": "Logout"}, {"token_use": "id"}, {"at_hash": "x"}],
+    ids=str,
+)
+async def test_a_jwt_of_another_kind(claims: dict[str, object]) -> None:
+    """An ID, logout or refresh token is told by its claims, where its header says nothing."""
+    refused = await way(Server(), profile=False)(token(claims), Rule())
+    assert isinstance(refused, Refused)
+    assert refused.reason is Reason.TOKEN_INVALID
