@@ -31,9 +31,10 @@ class Authorize:
         wish = self._checked(request)
         session = self._usable_session(request, wish)
         if session:
-            return self._grant(wish, session)
+            return self._grant(request, wish, session)
         if "none" in wish.prompt:
             raise wish.refusal("login_required", "nobody is signed in")
+        self._provider.pushed.show(_request_uri(request))
         return login_page(wish)
 
     async def post(self, request: Request) -> Response:
@@ -46,13 +47,25 @@ class Authorize:
         if person is None:
             raise PageError("Nobody of that name lives here.")
         session = self._provider.sessions.open(person)
-        return remember(self._grant(wish, session), session.cookie, secure=self._is_https())
+        return remember(self._grant(request, wish, session), session.cookie, secure=self._is_https())
 
     def _checked(self, request: Request) -> AuthorizationRequest:
         try:
-            return check_request(read_parameters(request.url.query), self._provider.config)
+            parameters = self._pushed(read_parameters(request.url.query))
         except OAuthError as error:
             raise PageError(f"The application's request is malformed: {error.description}.") from error
+        return check_request(parameters, self._provider.config)
+
+    def _pushed(self, parameters: dict[str, str]) -> dict[str, str]:
+        """RFC 9126 section 4: what was pushed is all that counts."""
+        if "request_uri" not in parameters:
+            if self._provider.mode.require_par:
+                raise PageError("Applications have to push their requests here.")
+            return parameters
+        pushed = self._provider.pushed.find(parameters["request_uri"], parameters.get("client_id"))
+        if pushed is None:
+            raise PageError("The application's request has expired, or has been answered already. Please start again.")
+        return pushed
 
     def _usable_session(self, request: Request, wish: AuthorizationRequest) -> Session | None:
         session = self._provider.sessions.find(request.cookies.get(COOKIE))
@@ -61,21 +74,27 @@ class Authorize:
         is_recent = wish.max_age is None or self._provider.now() - session.auth_time <= wish.max_age
         return session if is_recent else None
 
-    def _grant(self, wish: AuthorizationRequest, session: Session) -> Response:
+    def _grant(self, request: Request, wish: AuthorizationRequest, session: Session) -> Response:
         client_id = wish.client.client_id
         grant = Grant(client_id, wish.redirect_uri, wish.scope, wish.code_challenge, wish.nonce, session)
         code = self._provider.grants.issue("code", grant, expires=self._provider.now() + CODE_SECONDS)
         answer = {"code": code.value, "state": wish.state, "iss": self._provider.config.issuer}
+        self._provider.pushed.spend(_request_uri(request))
         return redirect(wish.redirect_uri, answer)
 
-    def refused(self, _request: Request, refusal: Exception) -> Response:
+    def refused(self, request: Request, refusal: Exception) -> Response:
         """Tell the application by redirect; RFC 9207 section 2: `iss` is part of error answers too."""
         assert isinstance(refusal, RefusalError)
+        self._provider.pushed.spend(_request_uri(request))
         answer = {"error": refusal.error, "error_description": refusal.description, "state": refusal.state}
         return redirect(refusal.redirect_uri, {**answer, "iss": self._provider.config.issuer})
 
     def _is_https(self) -> bool:
         return self._provider.config.issuer.startswith("https:")
+
+
+def _request_uri(request: Request) -> str:
+    return request.query_params.get("request_uri", "")
 
 
 def redirect(uri: str, parameters: Mapping[str, str | None]) -> Response:

@@ -22,7 +22,13 @@ class Discovery:
         """GET /.well-known/openid-configuration."""
         config = self._provider.config
         scopes = {scope for client in config.clients for scope in client.scope.split()}
-        return JSONResponse({**_endpoints(config.issuer), **_abilities(sorted(scopes))})
+        return JSONResponse(
+            {
+                **_endpoints(config.issuer),
+                **_abilities(sorted(scopes)),
+                "require_pushed_authorization_requests": self._provider.mode.require_par,
+            }
+        )
 
     async def jwks(self, _request: Request) -> JSONResponse:
         """GET /jwks."""
@@ -33,6 +39,7 @@ def _endpoints(issuer: str) -> dict[str, object]:
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
+        "pushed_authorization_request_endpoint": f"{issuer}/par",
         "token_endpoint": f"{issuer}/token",
         "introspection_endpoint": f"{issuer}/introspect",
         "revocation_endpoint": f"{issuer}/revoke",
