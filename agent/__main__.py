@@ -15,6 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from agent.app import Guarded, create_app
+from agent.authorization import AuthorizationEndpoint
 from agent.endpoints import Agent
 from agent.flow import Client
 from agent.refreshes import Refreshes
@@ -99,6 +100,7 @@ def build_app(config: Config, log: Log) -> Starlette:
 def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
     """Everything one app's agent needs, from its settings."""
     client = _client(app)
+    authentication = client.authentication(time.time)
     discovery = Discovery(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls)
     redirect_uri = app.redirect_uri or app.spa_url
     return Agent(
@@ -109,7 +111,8 @@ def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
         jar=build_jar(name, app),
         discovery=discovery,
         keys=KeySet(discovery, http, time.monotonic),
-        tokens=TokenEndpoint(discovery, http, client.authentication(time.time)),
+        authorization=AuthorizationEndpoint(discovery, http, authentication, app.par),
+        tokens=TokenEndpoint(discovery, http, authentication),
         refreshes=Refreshes(time.monotonic),
         clock=time.time,
     )

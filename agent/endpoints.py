@@ -13,6 +13,7 @@ from typing import Any
 from starlette.requests import Request
 
 from agent import flow
+from agent.authorization import AuthorizationEndpoint
 from agent.errors import AgentError, invalid_request
 from agent.flow import Client, Login
 from agent.forms import cookies, read_form
@@ -23,7 +24,7 @@ from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.envelope import Defect, InvalidCookie
 from extauthz.oauth.errors import AuthorizationServerError, InvalidToken, Trouble
 from extauthz.oauth.jwks import KeySet
-from extauthz.oauth.metadata import Discovery, endpoint
+from extauthz.oauth.metadata import Discovery
 
 Members = dict[str, Any]
 
@@ -47,6 +48,7 @@ class Agent:
     jar: CookieJar
     discovery: Discovery
     keys: KeySet
+    authorization: AuthorizationEndpoint
     tokens: TokenEndpoint
     refreshes: Refreshes
     clock: Callable[[], float]
@@ -54,8 +56,6 @@ class Agent:
     async def login_start(self, call: Exchange) -> Members:
         """POST login/start: where to send the browser, and a cookie that remembers what was sent."""
         extra = flow.allowed_parameters(await read_form(call.request), self.authorization_parameters)
-        metadata = await self.discovery.metadata()
-        url = endpoint(metadata.authorization_endpoint, "authorization_endpoint")
         login = Login(
             state=secrets.token_urlsafe(32),
             nonce=secrets.token_urlsafe(32),
@@ -63,8 +63,9 @@ class Agent:
             started_at=int(self.clock()),
             openid="openid" in extra.get("scope", self.client.scope).split(),
         )
+        url = await self.authorization.url(flow.authorization_parameters(self.client, login, extra))
         call.set_cookies.append(self.jar.set_login(login))
-        return {"authorization_url": flow.authorization_url(url, self.client, login, extra)}
+        return {"authorization_url": url}
 
     async def login_end(self, call: Exchange) -> Members:
         """POST login/end: all parameters of the authorization response in, session cookies out."""

@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
 
+from agent.authorization import with_query
 from agent.errors import AgentError, invalid_request
 from extauthz.oauth.errors import InvalidToken
 
@@ -72,10 +72,10 @@ def flow_of(state: str) -> str:
     return base64url(hashlib.sha256(b"flow\0" + state.encode("utf-8", "surrogatepass")).digest())[:12]
 
 
-def authorization_url(endpoint: str, client: Client, login: Login, extra: Mapping[str, str]) -> str:
-    """The URL that starts the login: code flow with PKCE S256, state and nonce (RFC 9700 section 2.1.1)."""
+def authorization_parameters(client: Client, login: Login, extra: Mapping[str, str]) -> Mapping[str, str]:
+    """The parameters that start the login: code flow with PKCE S256, state and nonce (RFC 9700 section 2.1.1)."""
     challenge = base64url(hashlib.sha256(login.verifier.encode()).digest())
-    parameters = {
+    return {
         "client_id": client.client_id,
         "redirect_uri": client.redirect_uri,
         "response_type": "code",
@@ -86,7 +86,6 @@ def authorization_url(endpoint: str, client: Client, login: Login, extra: Mappin
         "code_challenge": challenge,
         "code_challenge_method": "S256",
     }
-    return _with_query(endpoint, parameters)
 
 
 def logout_url(endpoint: str, client_id: str, post_logout_redirect_uri: str) -> str:
@@ -95,7 +94,7 @@ def logout_url(endpoint: str, client_id: str, post_logout_redirect_uri: str) -> 
     OpenID Connect RP-Initiated Logout 1.0 section 2; `client_id` stands in for the ID token, which is not kept.
     https://openid.net/specs/openid-connect-rpinitiated-1_0.html
     """
-    return _with_query(endpoint, {"client_id": client_id, "post_logout_redirect_uri": post_logout_redirect_uri})
+    return with_query(endpoint, {"client_id": client_id, "post_logout_redirect_uri": post_logout_redirect_uri})
 
 
 def allowed_parameters(given: Mapping[str, str], allowed: Sequence[str]) -> Mapping[str, str]:
@@ -151,10 +150,6 @@ def claims_for_app(claims: Mapping[str, Any]) -> dict[str, Any]:
 def base64url(data: bytes) -> str:
     """base64url without padding (RFC 7515 appendix C)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _with_query(endpoint: str, parameters: Mapping[str, str]) -> str:
-    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
 
 def _check_issuer(response: Mapping[str, str], issuer: str, *, sends_iss: bool) -> None:

@@ -1,7 +1,7 @@
 """The settings of one single-page app: its key, its type, its default, and what it is for."""
 
 from itertools import combinations
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -75,6 +75,10 @@ class AppConfig(Section):
     redirect_uri: Annotated[Url | None, Field(description="below spa_url; default: spa_url itself")] = None
     post_logout_redirect_uri: Annotated[Url | None, Field(description="below spa_url; default: spa_url")] = None
     scope: Scope = "openid profile"
+    par: Annotated[
+        Literal["auto", "never", "required"],
+        Field(description="whether login parameters are pushed (RFC 9126); auto: where the server offers it"),
+    ] = "auto"
     authorization_parameters: Annotated[
         list[str], Field(description="what the app may add at login/start besides scope")
     ] = []

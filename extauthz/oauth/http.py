@@ -228,12 +228,12 @@ async def _read(response: httpx2.Response) -> bytes:
     return bytes(body)
 
 
-def require_success(reply: Reply, what: str) -> None:
-    """Raise AuthorizationServerError unless the status is 200; `what` names the call in the message."""
+def require_success(reply: Reply, what: str, *, status: int = 200) -> None:
+    """Raise AuthorizationServerError unless the status is `status`; `what` names the call in the message."""
     if reply.status in (401, 403) or (reply.status == 400 and _error(reply) in REFUSALS):
         message = f"{what} refused our client credentials with status {reply.status}"
         raise AuthorizationServerError(Trouble.REFUSED_US, message)
-    if reply.status != 200:
+    if reply.status != status:
         raise AuthorizationServerError(Trouble.ERROR, f"{what} answered status {reply.status}")
 
 
