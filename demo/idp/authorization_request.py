@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from demo.idp.config import Client, IdpConfig
 from demo.idp.errors import PageError, RefusalError
 
+RESPONSE_MODES = ("query", "jwt", "query.jwt")  # with code, jwt means query.jwt (JARM section 2.3.4)
 # BASE64URL(SHA256(verifier)) without padding (RFC 7636 section 4.2).
 S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest:
-    """A request that may be granted as soon as somebody signs in."""
+    """A request that may be granted as soon as somebody signs in. `signed_for`: who wants the answer signed."""
 
     client: Client
     redirect_uri: str
@@ -22,10 +23,11 @@ class AuthorizationRequest:
     code_challenge: str
     prompt: frozenset[str]
     max_age: int | None
+    signed_for: str | None
 
     def refusal(self, error: str, description: str) -> RefusalError:
         """Say no to this request."""
-        return RefusalError(self.redirect_uri, self.state, error, description)
+        return RefusalError(self.redirect_uri, self.state, error, description, self.signed_for)
 
 
 def check_request(parameters: dict[str, str], config: IdpConfig) -> AuthorizationRequest:
@@ -39,7 +41,7 @@ def check_request(parameters: dict[str, str], config: IdpConfig) -> Authorizatio
         raise PageError("The application asked to be called back at an address it has not registered.")
     problem = _problem(parameters, client)
     if problem:
-        raise RefusalError(redirect_uri, parameters.get("state"), *problem)
+        raise RefusalError(redirect_uri, parameters.get("state"), *problem, _signed_for(parameters))
     return _request(parameters, client, redirect_uri)
 
 
@@ -50,7 +52,7 @@ def _problem(parameters: dict[str, str], client: Client) -> tuple[str, str] | No
     known_scope = is_within(given("scope", ""), client.scope)
     rules = (
         (given("response_type") == "code", "unsupported_response_type", "response_type must be code"),
-        (given("response_mode", "query") == "query", "invalid_request", "response_mode must be query"),
+        (given("response_mode", "query") in RESPONSE_MODES, "invalid_request", "unknown response_mode"),
         ("state" in parameters, "invalid_request", "state is required"),
         (given("code_challenge_method") == "S256", "invalid_request", "code_challenge_method must be S256"),
         (challenge, "invalid_request", "code_challenge is required"),
@@ -72,7 +74,12 @@ def _request(parameters: dict[str, str], client: Client, redirect_uri: str) -> A
         code_challenge=parameters["code_challenge"],
         prompt=frozenset(parameters.get("prompt", "").split()),
         max_age=int(max_age) if max_age else None,
+        signed_for=_signed_for(parameters),
     )
+
+
+def _signed_for(parameters: dict[str, str]) -> str | None:
+    return parameters["client_id"] if parameters.get("response_mode") in RESPONSE_MODES[1:] else None
 
 
 def is_within(scope: str, granted: str) -> bool:

@@ -9,6 +9,7 @@ from demo.idp.authorization_request import AuthorizationRequest, check_request
 from demo.idp.errors import OAuthError, PageError, RefusalError
 from demo.idp.forms import read_form, read_parameters, with_parameters
 from demo.idp.grants import Grant
+from demo.idp.mode import override
 from demo.idp.pages import error_page, login_page
 from demo.idp.people import find_person
 from demo.idp.provider import Provider
@@ -78,16 +79,29 @@ class Authorize:
         client_id = wish.client.client_id
         grant = Grant(client_id, wish.redirect_uri, wish.scope, wish.code_challenge, wish.nonce, session)
         code = self._provider.grants.issue("code", grant, expires=self._provider.now() + CODE_SECONDS)
-        answer = {"code": code.value, "state": wish.state, "iss": self._provider.config.issuer}
-        self._provider.pushed.spend(_request_uri(request))
-        return redirect(wish.redirect_uri, answer)
+        answer = {"code": code.value, "state": wish.state}
+        return self._answer(request, wish.redirect_uri, answer, wish.signed_for)
 
     def refused(self, request: Request, refusal: Exception) -> Response:
         """Tell the application by redirect; RFC 9207 section 2: `iss` is part of error answers too."""
         assert isinstance(refusal, RefusalError)
-        self._provider.pushed.spend(_request_uri(request))
         answer = {"error": refusal.error, "error_description": refusal.description, "state": refusal.state}
-        return redirect(refusal.redirect_uri, {**answer, "iss": self._provider.config.issuer})
+        return self._answer(request, refusal.redirect_uri, answer, refusal.signed_for)
+
+    def _answer(
+        self, request: Request, redirect_uri: str, answer: Mapping[str, str | None], signed_for: str | None
+    ) -> Response:
+        provider = self._provider
+        provider.pushed.spend(_request_uri(request))
+        whole: dict[str, str | None] = {**answer, "iss": provider.config.issuer}
+        if signed_for is None:
+            return redirect(redirect_uri, whole)
+        # JARM: https://openid.net/specs/oauth-v2-jarm.html section 2.1
+        claims = {name: value for name, value in whole.items() if value is not None}
+        signed = override(
+            {**claims, "aud": signed_for, "exp": provider.now() + CODE_SECONDS}, provider.mode.jarm_overrides
+        )
+        return redirect(redirect_uri, {"response": provider.sign(signed, "JWT")})
 
     def _is_https(self) -> bool:
         return self._provider.config.issuer.startswith("https:")

@@ -42,6 +42,7 @@ _RULES: dict[str, Callable[[object], bool]] = {
     "jwt_overrides": _members,
     "id_token_overrides": _members,
     "token_overrides": _members,
+    "jarm_overrides": _members,
     "access_token_seconds": _count_or_null,
 }
 
@@ -64,6 +65,7 @@ class Mode:
     jwt_overrides: Mapping[str, object] = field(default_factory=dict)
     id_token_overrides: Mapping[str, object] = field(default_factory=dict)
     token_overrides: Mapping[str, object] = field(default_factory=dict)
+    jarm_overrides: Mapping[str, object] = field(default_factory=dict)
     access_token_seconds: int | None = None
 
     def changed(self, wishes: Mapping[str, object]) -> "Mode":

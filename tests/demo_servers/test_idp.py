@@ -246,6 +246,26 @@ async def test_the_session_cookie_stays_off_the_application(world: World) -> Non
     assert all("HttpOnly" in cookie and "SameSite=lax" in cookie for cookie in cookies)
 
 
+@pytest.mark.parametrize("mode", ["jwt", "query.jwt"])
+@pytest.mark.parametrize(("form", "member"), [({"user": "ada"}, "code"), ({"cancel": "yes"}, "error")])
+async def test_a_response_is_signed_when_asked_for(world: World, mode: str, form: dict[str, str], member: str) -> None:
+    """JARM: one parameter, a JWT of ours for this client that is soon over, errors alike."""
+    answer = await world.click(form, response_mode=mode)
+    assert list(answer) == ["response"]
+    claims = await world.claims(answer["response"], "shop")
+    assert (claims["state"], claims["exp"]) == ("the-state", world.clock[0] + 60)
+    assert member in claims
+    metadata = (await world.http.get("/.well-known/openid-configuration")).json()
+    assert mode in metadata["response_modes_supported"]
+    assert metadata["authorization_signing_alg_values_supported"] == ["ES256"]
+
+
+async def test_a_mistake_is_told_signed_when_asked_for(world: World) -> None:
+    """A request that cannot be granted is refused in the way it asked for."""
+    answer = told(await world.authorize(response_mode="jwt", scope="openid admin"))
+    assert (await world.claims(answer["response"], "shop"))["error"] == "invalid_scope"
+
+
 async def test_a_pushed_request_is_granted_once(world: World) -> None:
     """RFC 9126: the reference and the client id do for all parameters, and for one answer."""
     query = await pushed(world)
