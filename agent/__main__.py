@@ -104,7 +104,13 @@ def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
     discovery = Discovery(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls)
     redirect_uri = app.redirect_uri or app.spa_url
     return Agent(
-        client=Client(issuer=app.issuer, client_id=app.client_id, redirect_uri=redirect_uri, scope=app.scope),
+        client=Client(
+            issuer=app.issuer,
+            client_id=app.client_id,
+            redirect_uri=redirect_uri,
+            scope=app.scope,
+            response_mode=app.response_mode,
+        ),
         post_logout_redirect_uri=app.post_logout_redirect_uri or app.spa_url,
         authorization_parameters=tuple(app.authorization_parameters),
         refresh_parameters=tuple(app.refresh_parameters),

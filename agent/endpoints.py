@@ -69,9 +69,10 @@ class Agent:
 
     async def login_end(self, call: Exchange) -> Members:
         """POST login/end: all parameters of the authorization response in, session cookies out."""
-        response = await read_form(call.request)
+        given = await read_form(call.request)
         # First: while the authorization server is away nothing is used up, and the page may try again.
         metadata = await self.discovery.metadata()
+        response = given if self.client.response_mode == "query" else await self._signed(given)
         login = self._take_login(call, response.get("state", ""))
         code = flow.authorization_code(
             response, login, issuer=metadata.issuer, sends_iss=metadata.sends_iss, now=self.clock()
@@ -132,6 +133,14 @@ class Agent:
                 client = self.client.client_id
                 return {"logout_url": flow.logout_url(url, client, self.post_logout_redirect_uri)}
         return {}
+
+    async def _signed(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        """The response in the JWT of `given`. Another's JWT is no response, and costs no login its cookie."""
+        try:
+            _, claims = await self.keys.verify(flow.signed_response(given, self.client.issuer))
+            return flow.response_in(claims, self.client, now=self.clock())
+        except InvalidToken as error:
+            raise invalid_request(f"the signed response is not valid: {error}") from error
 
     def _take_login(self, call: Exchange, state: str) -> Login:
         """The login `state` belongs to. It is used once, whatever comes of it (RFC 9700 section 4.2.4)."""

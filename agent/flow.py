@@ -9,16 +9,20 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from agent.authorization import with_query
 from agent.errors import AgentError, invalid_request
 from extauthz.oauth.errors import InvalidToken
 
+ResponseMode = Literal["query", "jwt"]
+
 LOGIN_SECONDS = 600  # a person may take this long to log in
 SKEW_SECONDS = 30.0  # between the authorization server's clock and ours
 # Claims that served the login and mean nothing to the app.
 PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
+# What an authorization response is made of; signed, it is claims (JARM section 2.1).
+RESPONSE = frozenset({"state", "code", "error", "iss", "id_token", "access_token"})
 # The AS's `error` is repeated to the app only in the characters RFC 6749 section 4.1.2.1 allows, and not for ever.
 MAX_ERROR_CHARACTERS = 64
 
@@ -31,6 +35,7 @@ class Client:
     client_id: str
     redirect_uri: str
     scope: str
+    response_mode: ResponseMode = "query"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,7 @@ def flow_of(state: str) -> str:
 def authorization_parameters(client: Client, login: Login, extra: Mapping[str, str]) -> Mapping[str, str]:
     """The parameters that start the login: code flow with PKCE S256, state and nonce (RFC 9700 section 2.1.1)."""
     challenge = base64url(hashlib.sha256(login.verifier.encode()).digest())
+    signed = {"response_mode": "jwt"} if client.response_mode == "jwt" else {}
     return {
         "client_id": client.client_id,
         "redirect_uri": client.redirect_uri,
@@ -85,6 +91,7 @@ def authorization_parameters(client: Client, login: Login, extra: Mapping[str, s
         "nonce": login.nonce,
         "code_challenge": challenge,
         "code_challenge_method": "S256",
+        **signed,
     }
 
 
@@ -110,6 +117,8 @@ def authorization_code(response: Mapping[str, str], login: Login, *, issuer: str
     _check_issuer(response, issuer, sends_iss=sends_iss)
     if response.get("state") != login.state or now > login.started_at + LOGIN_SECONDS:
         raise invalid_request("the response does not belong to a login under way")
+    if "response" in response:
+        raise invalid_request("the response is signed, which was not asked for")
     if "error" in response:
         raise _authorization_error(response["error"])
     if "id_token" in response or "access_token" in response:
@@ -118,6 +127,37 @@ def authorization_code(response: Mapping[str, str], login: Login, *, issuer: str
     if not code:
         raise invalid_request("the response carries neither code nor error")
     return code
+
+
+def signed_response(given: Mapping[str, str], issuer: str) -> str:
+    """The JWT of a response that was asked for signed, which is all that may be in it. Raises AgentError.
+
+    An `iss` beside it is not needed, but a wrong one is wrong.
+    """
+    if "response" not in given or given.keys() & RESPONSE - {"iss"}:
+        raise invalid_request("the response is not signed, which was asked for")
+    _check_issuer(given, issuer, sends_iss=False)
+    return given["response"]
+
+
+def response_in(claims: Mapping[str, Any], client: Client, *, now: float) -> Mapping[str, str]:
+    """The authorization response that a JWT carries, the signature having been verified. Raises InvalidToken.
+
+    https://openid.net/specs/oauth-v2-jarm.html section 2.4
+    """
+    audience, expires = claims.get("aud"), claims.get("exp")
+    if claims.get("iss") != client.issuer:
+        raise InvalidToken("another issuer")
+    if client.client_id not in (audience if isinstance(audience, list) else [audience]):
+        raise InvalidToken("meant for another client")
+    if isinstance(expires, bool) or not isinstance(expires, int | float):
+        raise InvalidToken("its exp is not a time")
+    if expires <= now - SKEW_SECONDS:
+        raise InvalidToken("it has expired")
+    response = {name: claims[name] for name in RESPONSE if name in claims}
+    if not all(isinstance(value, str) and value.isascii() for value in response.values()):
+        raise InvalidToken("a parameter that is no ASCII text")
+    return response
 
 
 def check_id_token(claims: Mapping[str, Any], client: Client, *, nonce: str | None, now: float) -> None:

@@ -79,6 +79,9 @@ class AppConfig(Section):
         Literal["auto", "never", "required"],
         Field(description="whether login parameters are pushed (RFC 9126); auto: where the server offers it"),
     ] = "auto"
+    response_mode: Annotated[
+        Literal["query", "jwt"], Field(description="jwt: the authorization response is a signed JWT (JARM)")
+    ] = "query"
     authorization_parameters: Annotated[
         list[str], Field(description="what the app may add at login/start besides scope")
     ] = []
