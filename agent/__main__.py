@@ -110,6 +110,7 @@ def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
             redirect_uri=redirect_uri,
             scope=app.scope,
             response_mode=app.response_mode,
+            resource=tuple(app.resource),
         ),
         post_logout_redirect_uri=app.post_logout_redirect_uri or app.spa_url,
         authorization_parameters=tuple(app.authorization_parameters),
@@ -118,7 +119,7 @@ def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
         discovery=discovery,
         keys=KeySet(discovery, http, time.monotonic),
         authorization=AuthorizationEndpoint(discovery, http, authentication, app.par),
-        tokens=TokenEndpoint(discovery, http, authentication),
+        tokens=TokenEndpoint(discovery, http, authentication, app.resource),
         refreshes=Refreshes(time.monotonic),
         clock=time.time,
     )

@@ -3,12 +3,11 @@
 Pushed, they are hidden from the browser and nobody can change them on the way.
 """
 
-from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlencode
 
 from agent.errors import AgentError
-from extauthz.oauth.client_auth import ClientAuthentication
+from extauthz.oauth.client_auth import ClientAuthentication, Form
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.oauth.http import REFUSALS, HttpClient, Reply, require_success
 from extauthz.oauth.metadata import Discovery, Metadata, endpoint
@@ -26,7 +25,7 @@ class AuthorizationEndpoint:
     def __init__(self, discovery: Discovery, http: HttpClient, client: ClientAuthentication, par: Par) -> None:
         self._discovery, self._http, self._client, self._par = discovery, http, client, par
 
-    async def url(self, parameters: Mapping[str, str]) -> str:
+    async def url(self, parameters: Form) -> str:
         """The URL that starts a login. Raises AgentError, AuthorizationServerError."""
         metadata = await self._discovery.metadata()
         url = endpoint(metadata.authorization_endpoint, "authorization_endpoint")
@@ -40,7 +39,7 @@ class AuthorizationEndpoint:
             return metadata.requires_par or metadata.pushed_authorization_request_endpoint is not None
         return self._par == "required"
 
-    async def _push(self, metadata: Metadata, parameters: Mapping[str, str]) -> str:
+    async def _push(self, metadata: Metadata, parameters: Form) -> str:
         url = endpoint(metadata.pushed_authorization_request_endpoint, "pushed_authorization_request_endpoint")
         # Repeatable: a reference that nobody uses expires.
         reply = await self._http.post(
@@ -52,9 +51,9 @@ class AuthorizationEndpoint:
         return _request_uri(reply)
 
 
-def with_query(endpoint: str, parameters: Mapping[str, str]) -> str:
+def with_query(endpoint: str, parameters: Form) -> str:
     """`endpoint` with parameters added; a query it has is kept (RFC 6749 section 3.1)."""
-    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters, doseq=True)}"
 
 
 def _refusal(error: Any) -> AgentError:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from agent.authorization import with_query
 from agent.errors import AgentError, invalid_request
+from extauthz.oauth.client_auth import Form
 from extauthz.oauth.errors import InvalidToken
 
 ResponseMode = Literal["query", "jwt"]
@@ -36,6 +37,7 @@ class Client:
     redirect_uri: str
     scope: str
     response_mode: ResponseMode = "query"
+    resource: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +79,17 @@ def flow_of(state: str) -> str:
     return base64url(hashlib.sha256(b"flow\0" + state.encode("utf-8", "surrogatepass")).digest())[:12]
 
 
-def authorization_parameters(client: Client, login: Login, extra: Mapping[str, str]) -> Mapping[str, str]:
+def authorization_parameters(client: Client, login: Login, extra: Mapping[str, str]) -> Form:
     """The parameters that start the login: code flow with PKCE S256, state and nonce (RFC 9700 section 2.1.1)."""
     challenge = base64url(hashlib.sha256(login.verifier.encode()).digest())
+    resource: Form = {"resource": client.resource} if client.resource else {}
     signed = {"response_mode": "jwt"} if client.response_mode == "jwt" else {}
     return {
         "client_id": client.client_id,
         "redirect_uri": client.redirect_uri,
         "response_type": "code",
         "scope": client.scope,
+        **resource,
         **extra,
         "state": login.state,
         "nonce": login.nonce,

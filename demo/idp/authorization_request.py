@@ -24,6 +24,7 @@ class AuthorizationRequest:
     prompt: frozenset[str]
     max_age: int | None
     signed_for: str | None
+    resource: tuple[str, ...]
 
     def refusal(self, error: str, description: str) -> RefusalError:
         """Say no to this request."""
@@ -39,16 +40,17 @@ def check_request(parameters: dict[str, str], config: IdpConfig) -> Authorizatio
     # RFC 9700 section 4.1.3: exact comparison, or we would be somebody's open redirector.
     if redirect_uri not in client.redirect_uris:
         raise PageError("The application asked to be called back at an address it has not registered.")
-    problem = _problem(parameters, client)
+    problem = _problem(parameters, client, config.audience)
     if problem:
         raise RefusalError(redirect_uri, parameters.get("state"), *problem, _signed_for(parameters))
     return _request(parameters, client, redirect_uri)
 
 
-def _problem(parameters: dict[str, str], client: Client) -> tuple[str, str] | None:
+def _problem(parameters: dict[str, str], client: Client, audience: str) -> tuple[str, str] | None:
     given = parameters.get
     prompt = given("prompt", "").split()
     challenge = S256_CHALLENGE.fullmatch(given("code_challenge", ""))
+    known_target = {*given("resource", "").split()} <= {audience, *client.audiences}
     known_scope = is_within(given("scope", ""), client.scope)
     rules = (
         (given("response_type") == "code", "unsupported_response_type", "response_type must be code"),
@@ -58,6 +60,7 @@ def _problem(parameters: dict[str, str], client: Client) -> tuple[str, str] | No
         (challenge, "invalid_request", "code_challenge is required"),
         (given("max_age", "0").isdecimal(), "invalid_request", "max_age must be a number of seconds"),
         ("none" not in prompt or len(prompt) == 1, "invalid_request", "prompt=none stands alone"),
+        (known_target, "invalid_target", "no resource of this client"),
         (known_scope, "invalid_scope", "scope not registered for this client"),
     )
     return next(((error, description) for met, error, description in rules if not met), None)
@@ -75,6 +78,7 @@ def _request(parameters: dict[str, str], client: Client, redirect_uri: str) -> A
         prompt=frozenset(parameters.get("prompt", "").split()),
         max_age=int(max_age) if max_age else None,
         signed_for=_signed_for(parameters),
+        resource=tuple(parameters.get("resource", "").split()),
     )
 
 

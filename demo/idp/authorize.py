@@ -77,7 +77,7 @@ class Authorize:
 
     def _grant(self, request: Request, wish: AuthorizationRequest, session: Session) -> Response:
         client_id = wish.client.client_id
-        grant = Grant(client_id, wish.redirect_uri, wish.scope, wish.code_challenge, wish.nonce, session)
+        grant = Grant(client_id, wish.redirect_uri, wish.scope, wish.code_challenge, wish.nonce, session, wish.resource)
         code = self._provider.grants.issue("code", grant, expires=self._provider.now() + CODE_SECONDS)
         answer = {"code": code.value, "state": wish.state}
         return self._answer(request, wish.redirect_uri, answer, wish.signed_for)

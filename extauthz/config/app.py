@@ -23,7 +23,18 @@ from extauthz.config.files import CaFile, proxy_needs_no_app_client
 from extauthz.config.routes import CorsConfig, Csrf, RouteConfig
 from extauthz.config.section import Section, V, given
 from extauthz.config.upstream import NEEDS_AUDIENCE, UpstreamConfig, asked_for, takes_jwts, told_of_clients
-from extauthz.config.values import Host, IdentityHeader, Issuer, Origin, Scope, Url, UrlPath, is_loopback, origin_of
+from extauthz.config.values import (
+    Host,
+    IdentityHeader,
+    Issuer,
+    Origin,
+    Resource,
+    Scope,
+    Url,
+    UrlPath,
+    is_loopback,
+    origin_of,
+)
 from extauthz.cookies.names import CookieNames, V1CookieNames
 
 # What makes a request the agent's own. An app that may choose one of these could redirect codes or downgrade PKCE.
@@ -82,6 +93,9 @@ class AppConfig(Section):
     response_mode: Annotated[
         Literal["query", "jwt"], Field(description="jwt: the authorization response is a signed JWT (JARM)")
     ] = "query"
+    resource: Annotated[
+        list[Resource], Field(description="what the access token is for: absolute URIs (RFC 8707), asked for each time")
+    ] = []
     authorization_parameters: Annotated[
         list[str], Field(description="what the app may add at login/start besides scope")
     ] = []
@@ -163,8 +177,10 @@ class AppConfig(Section):
 
     @field_validator("authorization_parameters", "refresh_parameters")
     @classmethod
-    def _not_ours(cls, names: list[str]) -> list[str]:
-        ours = OUR_PARAMETERS.intersection(names)
+    def _not_ours(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        # Where the app's settings name resources, they are the same at login and at refresh.
+        named = {"resource"} if info.data.get("resource") else set()
+        ours = (OUR_PARAMETERS | named).intersection(names)
         if ours:
             raise ValueError(f"the agent sets this itself: {', '.join(sorted(ours))}")
         return names

@@ -18,7 +18,7 @@ from typing import Any
 import httpx2
 
 from extauthz.oauth.breaker import CircuitBreaker
-from extauthz.oauth.client_auth import ClientAuthentication
+from extauthz.oauth.client_auth import ClientAuthentication, Form
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 
 MAX_BODY_BYTES = 256 * 1024  # a JWKS of a hundred RSA keys is 60 kB
@@ -106,7 +106,7 @@ class HttpClient:
     async def post(
         self,
         url: str,
-        form: Mapping[str, str],
+        form: Form,
         headers: Mapping[str, str],
         *,
         client: ClientAuthentication | None = None,
@@ -125,9 +125,7 @@ class HttpClient:
         """Close the connections."""
         await self._client.aclose()
 
-    def _request(
-        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None = None
-    ) -> httpx2.Request:
+    def _request(self, method: str, url: str, headers: Mapping[str, str], form: Form | None = None) -> httpx2.Request:
         try:
             return self._client.build_request(method, url, headers=dict(headers), data=dict(form) if form else None)
         except httpx2.InvalidURL as error:

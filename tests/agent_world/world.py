@@ -134,8 +134,16 @@ def _apps(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> tuple[Client, ...]:
     scope = "openid profile orders"
     homes = (HOME, settings.get("redirect_uri", HOME))
+    shop = Client(
+        client_id="shop",
+        client_secret=None if jwks else SECRET,
+        jwks=jwks,
+        redirect_uris=homes,
+        scope=scope,
+        audiences=tuple(settings.get("resource", ())),
+    )
     return (
-        Client(client_id="shop", client_secret=None if jwks else SECRET, jwks=jwks, redirect_uris=homes, scope=scope),
+        shop,
         Client(client_id="admin", client_secret=SECRET, redirect_uris=(ADMIN_HOME,), scope=scope),
     )
 

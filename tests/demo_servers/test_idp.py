@@ -123,6 +123,11 @@ async def pushed(world: World) -> dict[str, str]:
     return {"client_id": "shop", "request_uri": answer.json()["request_uri"]}
 
 
+async def audience(world: World, tokens: dict[str, str]) -> object:
+    """What an access token is for."""
+    return (await world.introspect(tokens["access_token"], "application/json")).json()["aud"]
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """One event loop is enough."""
@@ -244,6 +249,25 @@ async def test_the_session_cookie_stays_off_the_application(world: World) -> Non
     cookies = answer.headers.get_list("set-cookie")
     assert {re.findall(r"Path=([^;]+)", cookie)[0] for cookie in cookies} == {"/authorize", "/logout"}
     assert all("HttpOnly" in cookie and "SameSite=lax" in cookie for cookie in cookies)
+
+
+async def test_a_resource_is_what_the_token_is_for(world: World) -> None:
+    """RFC 8707: granted to login, then asked for in whole or in part; nothing beyond it, and asking costs nothing."""
+    query = {**QUERY, "resource": ["books", "urn:reports"]}
+    answer = told(await world.http.post("/authorize", params=query, data={"user": "ada"}))
+    tokens = (await world.redeem(answer["code"])).json()
+    assert await audience(world, tokens) == ["books", "urn:reports"]
+    refused = await world.refresh(tokens["refresh_token"], resource="api")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_target")
+    tokens = (await world.refresh(tokens["refresh_token"], resource="books")).json()
+    assert await audience(world, tokens) == "books"
+    tokens = (await world.refresh(tokens["refresh_token"])).json()
+    assert await audience(world, tokens) == ["books", "urn:reports"]
+
+
+async def test_a_resource_of_nobody_is_refused(world: World) -> None:
+    """An API this client has nothing to do with is no target."""
+    assert told(await world.authorize(resource="https://bank.test/"))["error"] == "invalid_target"
 
 
 @pytest.mark.parametrize("mode", ["jwt", "query.jwt"])
