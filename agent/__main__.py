@@ -15,6 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from agent.app import Guarded, create_app
+from agent.authorization import AuthorizationEndpoint
 from agent.endpoints import Agent
 from agent.flow import Client
 from agent.refreshes import Refreshes
@@ -99,17 +100,26 @@ def build_app(config: Config, log: Log) -> Starlette:
 def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
     """Everything one app's agent needs, from its settings."""
     client = _client(app)
+    authentication = client.authentication(time.time)
     discovery = Discovery(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls)
     redirect_uri = app.redirect_uri or app.spa_url
     return Agent(
-        client=Client(issuer=app.issuer, client_id=app.client_id, redirect_uri=redirect_uri, scope=app.scope),
+        client=Client(
+            issuer=app.issuer,
+            client_id=app.client_id,
+            redirect_uri=redirect_uri,
+            scope=app.scope,
+            response_mode=app.response_mode,
+            resource=tuple(app.resource),
+        ),
         post_logout_redirect_uri=app.post_logout_redirect_uri or app.spa_url,
         authorization_parameters=tuple(app.authorization_parameters),
         refresh_parameters=tuple(app.refresh_parameters),
         jar=build_jar(name, app),
         discovery=discovery,
         keys=KeySet(discovery, http, time.monotonic),
-        tokens=TokenEndpoint(discovery, http, client.authentication(time.time)),
+        authorization=AuthorizationEndpoint(discovery, http, authentication, app.par),
+        tokens=TokenEndpoint(discovery, http, authentication, app.resource),
         refreshes=Refreshes(time.monotonic),
         clock=time.time,
     )

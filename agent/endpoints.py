@@ -13,6 +13,7 @@ from typing import Any
 from starlette.requests import Request
 
 from agent import flow
+from agent.authorization import AuthorizationEndpoint
 from agent.errors import AgentError, invalid_request
 from agent.flow import Client, Login
 from agent.forms import cookies, read_form
@@ -23,7 +24,7 @@ from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.envelope import Defect, InvalidCookie
 from extauthz.oauth.errors import AuthorizationServerError, InvalidToken, Trouble
 from extauthz.oauth.jwks import KeySet
-from extauthz.oauth.metadata import Discovery, endpoint
+from extauthz.oauth.metadata import Discovery
 
 Members = dict[str, Any]
 
@@ -47,6 +48,7 @@ class Agent:
     jar: CookieJar
     discovery: Discovery
     keys: KeySet
+    authorization: AuthorizationEndpoint
     tokens: TokenEndpoint
     refreshes: Refreshes
     clock: Callable[[], float]
@@ -54,8 +56,6 @@ class Agent:
     async def login_start(self, call: Exchange) -> Members:
         """POST login/start: where to send the browser, and a cookie that remembers what was sent."""
         extra = flow.allowed_parameters(await read_form(call.request), self.authorization_parameters)
-        metadata = await self.discovery.metadata()
-        url = endpoint(metadata.authorization_endpoint, "authorization_endpoint")
         login = Login(
             state=secrets.token_urlsafe(32),
             nonce=secrets.token_urlsafe(32),
@@ -63,14 +63,16 @@ class Agent:
             started_at=int(self.clock()),
             openid="openid" in extra.get("scope", self.client.scope).split(),
         )
+        url = await self.authorization.url(flow.authorization_parameters(self.client, login, extra))
         call.set_cookies.append(self.jar.set_login(login))
-        return {"authorization_url": flow.authorization_url(url, self.client, login, extra)}
+        return {"authorization_url": url}
 
     async def login_end(self, call: Exchange) -> Members:
         """POST login/end: all parameters of the authorization response in, session cookies out."""
-        response = await read_form(call.request)
+        given = await read_form(call.request)
         # First: while the authorization server is away nothing is used up, and the page may try again.
         metadata = await self.discovery.metadata()
+        response = given if self.client.response_mode == "query" else await self._signed(given)
         login = self._take_login(call, response.get("state", ""))
         code = flow.authorization_code(
             response, login, issuer=metadata.issuer, sends_iss=metadata.sends_iss, now=self.clock()
@@ -131,6 +133,14 @@ class Agent:
                 client = self.client.client_id
                 return {"logout_url": flow.logout_url(url, client, self.post_logout_redirect_uri)}
         return {}
+
+    async def _signed(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        """The response in the JWT of `given`. Another's JWT is no response, and costs no login its cookie."""
+        try:
+            _, claims = await self.keys.verify(flow.signed_response(given, self.client.issuer))
+            return flow.response_in(claims, self.client, now=self.clock())
+        except InvalidToken as error:
+            raise invalid_request(f"the signed response is not valid: {error}") from error
 
     def _take_login(self, call: Exchange, state: str) -> Login:
         """The login `state` belongs to. It is used once, whatever comes of it (RFC 9700 section 4.2.4)."""

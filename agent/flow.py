@@ -9,16 +9,21 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, Literal
 
+from agent.authorization import with_query
 from agent.errors import AgentError, invalid_request
+from extauthz.oauth.client_auth import Form
 from extauthz.oauth.errors import InvalidToken
+
+ResponseMode = Literal["query", "jwt"]
 
 LOGIN_SECONDS = 600  # a person may take this long to log in
 SKEW_SECONDS = 30.0  # between the authorization server's clock and ours
 # Claims that served the login and mean nothing to the app.
 PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
+# What an authorization response is made of; signed, it is claims (JARM section 2.1).
+RESPONSE = frozenset({"state", "code", "error", "iss", "id_token", "access_token"})
 # The AS's `error` is repeated to the app only in the characters RFC 6749 section 4.1.2.1 allows, and not for ever.
 MAX_ERROR_CHARACTERS = 64
 
@@ -31,6 +36,8 @@ class Client:
     client_id: str
     redirect_uri: str
     scope: str
+    response_mode: ResponseMode = "query"
+    resource: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,21 +79,24 @@ def flow_of(state: str) -> str:
     return base64url(hashlib.sha256(b"flow\0" + state.encode("utf-8", "surrogatepass")).digest())[:12]
 
 
-def authorization_url(endpoint: str, client: Client, login: Login, extra: Mapping[str, str]) -> str:
-    """The URL that starts the login: code flow with PKCE S256, state and nonce (RFC 9700 section 2.1.1)."""
+def authorization_parameters(client: Client, login: Login, extra: Mapping[str, str]) -> Form:
+    """The parameters that start the login: code flow with PKCE S256, state and nonce (RFC 9700 section 2.1.1)."""
     challenge = base64url(hashlib.sha256(login.verifier.encode()).digest())
-    parameters = {
+    resource: Form = {"resource": client.resource} if client.resource else {}
+    signed = {"response_mode": "jwt"} if client.response_mode == "jwt" else {}
+    return {
         "client_id": client.client_id,
         "redirect_uri": client.redirect_uri,
         "response_type": "code",
         "scope": client.scope,
+        **resource,
         **extra,
         "state": login.state,
         "nonce": login.nonce,
         "code_challenge": challenge,
         "code_challenge_method": "S256",
+        **signed,
     }
-    return _with_query(endpoint, parameters)
 
 
 def logout_url(endpoint: str, client_id: str, post_logout_redirect_uri: str) -> str:
@@ -95,7 +105,7 @@ def logout_url(endpoint: str, client_id: str, post_logout_redirect_uri: str) -> 
     OpenID Connect RP-Initiated Logout 1.0 section 2; `client_id` stands in for the ID token, which is not kept.
     https://openid.net/specs/openid-connect-rpinitiated-1_0.html
     """
-    return _with_query(endpoint, {"client_id": client_id, "post_logout_redirect_uri": post_logout_redirect_uri})
+    return with_query(endpoint, {"client_id": client_id, "post_logout_redirect_uri": post_logout_redirect_uri})
 
 
 def allowed_parameters(given: Mapping[str, str], allowed: Sequence[str]) -> Mapping[str, str]:
@@ -111,6 +121,8 @@ def authorization_code(response: Mapping[str, str], login: Login, *, issuer: str
     _check_issuer(response, issuer, sends_iss=sends_iss)
     if response.get("state") != login.state or now > login.started_at + LOGIN_SECONDS:
         raise invalid_request("the response does not belong to a login under way")
+    if "response" in response:
+        raise invalid_request("the response is signed, which was not asked for")
     if "error" in response:
         raise _authorization_error(response["error"])
     if "id_token" in response or "access_token" in response:
@@ -119,6 +131,37 @@ def authorization_code(response: Mapping[str, str], login: Login, *, issuer: str
     if not code:
         raise invalid_request("the response carries neither code nor error")
     return code
+
+
+def signed_response(given: Mapping[str, str], issuer: str) -> str:
+    """The JWT of a response that was asked for signed, which is all that may be in it. Raises AgentError.
+
+    An `iss` beside it is not needed, but a wrong one is wrong.
+    """
+    if "response" not in given or given.keys() & RESPONSE - {"iss"}:
+        raise invalid_request("the response is not signed, which was asked for")
+    _check_issuer(given, issuer, sends_iss=False)
+    return given["response"]
+
+
+def response_in(claims: Mapping[str, Any], client: Client, *, now: float) -> Mapping[str, str]:
+    """The authorization response that a JWT carries, the signature having been verified. Raises InvalidToken.
+
+    https://openid.net/specs/oauth-v2-jarm.html section 2.4
+    """
+    audience, expires = claims.get("aud"), claims.get("exp")
+    if claims.get("iss") != client.issuer:
+        raise InvalidToken("another issuer")
+    if client.client_id not in (audience if isinstance(audience, list) else [audience]):
+        raise InvalidToken("meant for another client")
+    if isinstance(expires, bool) or not isinstance(expires, int | float):
+        raise InvalidToken("its exp is not a time")
+    if expires <= now - SKEW_SECONDS:
+        raise InvalidToken("it has expired")
+    response = {name: claims[name] for name in RESPONSE if name in claims}
+    if not all(isinstance(value, str) and value.isascii() for value in response.values()):
+        raise InvalidToken("a parameter that is no ASCII text")
+    return response
 
 
 def check_id_token(claims: Mapping[str, Any], client: Client, *, nonce: str | None, now: float) -> None:
@@ -151,10 +194,6 @@ def claims_for_app(claims: Mapping[str, Any]) -> dict[str, Any]:
 def base64url(data: bytes) -> str:
     """base64url without padding (RFC 7515 appendix C)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _with_query(endpoint: str, parameters: Mapping[str, str]) -> str:
-    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
 
 def _check_issuer(response: Mapping[str, str], issuer: str, *, sends_iss: bool) -> None:

@@ -4,13 +4,13 @@ Outcomes are kept apart: the grant is over (`invalid_grant`), the request was re
 authorization server is in trouble. Only the first ends a session.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent.errors import AgentError
 from extauthz.cookies.access_token import TOKEN
-from extauthz.oauth.client_auth import ClientAuthentication
+from extauthz.oauth.client_auth import ClientAuthentication, Form
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.oauth.http import REFUSALS, HttpClient, Reply, require_success
 from extauthz.oauth.metadata import Discovery, endpoint
@@ -31,10 +31,13 @@ class Tokens:
 
 
 class TokenEndpoint:
-    """Speaks to one authorization server as one client."""
+    """Speaks to one authorization server as one client. `resource`: what access tokens are asked for (RFC 8707)."""
 
-    def __init__(self, discovery: Discovery, http: HttpClient, client: ClientAuthentication) -> None:
+    def __init__(
+        self, discovery: Discovery, http: HttpClient, client: ClientAuthentication, resource: Sequence[str] = ()
+    ) -> None:
         self._discovery, self._http, self._client = discovery, http, client
+        self._resource: Form = {"resource": resource} if resource else {}
 
     async def exchange(self, code: str, *, redirect_uri: str, verifier: str) -> Tokens:
         """Redeem an authorization code. Raises GrantOver, AgentError, AuthorizationServerError."""
@@ -58,9 +61,10 @@ class TokenEndpoint:
             form = {"token": refresh_token, "token_type_hint": "refresh_token"}
             require_success(await self._http.post(url, form, {}, client=self._client), "revocation")
 
-    async def _ask(self, form: Mapping[str, str]) -> Tokens:
+    async def _ask(self, form: Form) -> Tokens:
         metadata = await self._discovery.metadata()
         url = endpoint(metadata.token_endpoint, "token_endpoint")
+        form = {**self._resource, **form}
         reply = await self._http.post(url, form, {"accept": "application/json"}, client=self._client)
         if reply.status == 400:
             raise _refusal(reply)

@@ -15,6 +15,7 @@ from demo.idp.errors import OAuthError, PageError, RefusalError
 from demo.idp.introspection import Introspection
 from demo.idp.logout import Logout
 from demo.idp.provider import Provider, create_provider
+from demo.idp.pushed import PushedEndpoint
 from demo.idp.token_endpoint import NO_STORE, TokenEndpoint
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -47,6 +48,7 @@ def _routes(provider: Provider, authorize: Authorize) -> list[BaseRoute]:
         route("/jwks", "GET", "jwks", discovery.jwks),
         route("/authorize", "GET", "authorize", authorize.get),
         route("/authorize", "POST", "authorize", authorize.post),
+        route("/par", "POST", "par", PushedEndpoint(provider).post),
         route("/token", "POST", "token", TokenEndpoint(provider).post),
         route("/introspect", "POST", "introspect", introspection.introspect),
         route("/revoke", "POST", "revoke", introspection.revoke),

@@ -9,6 +9,7 @@ from demo.idp.authorization_request import AuthorizationRequest, check_request
 from demo.idp.errors import OAuthError, PageError, RefusalError
 from demo.idp.forms import read_form, read_parameters, with_parameters
 from demo.idp.grants import Grant
+from demo.idp.mode import override
 from demo.idp.pages import error_page, login_page
 from demo.idp.people import find_person
 from demo.idp.provider import Provider
@@ -31,9 +32,10 @@ class Authorize:
         wish = self._checked(request)
         session = self._usable_session(request, wish)
         if session:
-            return self._grant(wish, session)
+            return self._grant(request, wish, session)
         if "none" in wish.prompt:
             raise wish.refusal("login_required", "nobody is signed in")
+        self._provider.pushed.show(_request_uri(request))
         return login_page(wish)
 
     async def post(self, request: Request) -> Response:
@@ -46,13 +48,25 @@ class Authorize:
         if person is None:
             raise PageError("Nobody of that name lives here.")
         session = self._provider.sessions.open(person)
-        return remember(self._grant(wish, session), session.cookie, secure=self._is_https())
+        return remember(self._grant(request, wish, session), session.cookie, secure=self._is_https())
 
     def _checked(self, request: Request) -> AuthorizationRequest:
         try:
-            return check_request(read_parameters(request.url.query), self._provider.config)
+            parameters = self._pushed(read_parameters(request.url.query))
         except OAuthError as error:
             raise PageError(f"The application's request is malformed: {error.description}.") from error
+        return check_request(parameters, self._provider.config)
+
+    def _pushed(self, parameters: dict[str, str]) -> dict[str, str]:
+        """RFC 9126 section 4: what was pushed is all that counts."""
+        if "request_uri" not in parameters:
+            if self._provider.mode.require_par:
+                raise PageError("Applications have to push their requests here.")
+            return parameters
+        pushed = self._provider.pushed.find(parameters["request_uri"], parameters.get("client_id"))
+        if pushed is None:
+            raise PageError("The application's request has expired, or has been answered already. Please start again.")
+        return pushed
 
     def _usable_session(self, request: Request, wish: AuthorizationRequest) -> Session | None:
         session = self._provider.sessions.find(request.cookies.get(COOKIE))
@@ -61,21 +75,40 @@ class Authorize:
         is_recent = wish.max_age is None or self._provider.now() - session.auth_time <= wish.max_age
         return session if is_recent else None
 
-    def _grant(self, wish: AuthorizationRequest, session: Session) -> Response:
+    def _grant(self, request: Request, wish: AuthorizationRequest, session: Session) -> Response:
         client_id = wish.client.client_id
-        grant = Grant(client_id, wish.redirect_uri, wish.scope, wish.code_challenge, wish.nonce, session)
+        grant = Grant(client_id, wish.redirect_uri, wish.scope, wish.code_challenge, wish.nonce, session, wish.resource)
         code = self._provider.grants.issue("code", grant, expires=self._provider.now() + CODE_SECONDS)
-        answer = {"code": code.value, "state": wish.state, "iss": self._provider.config.issuer}
-        return redirect(wish.redirect_uri, answer)
+        answer = {"code": code.value, "state": wish.state}
+        return self._answer(request, wish.redirect_uri, answer, wish.signed_for)
 
-    def refused(self, _request: Request, refusal: Exception) -> Response:
+    def refused(self, request: Request, refusal: Exception) -> Response:
         """Tell the application by redirect; RFC 9207 section 2: `iss` is part of error answers too."""
         assert isinstance(refusal, RefusalError)
         answer = {"error": refusal.error, "error_description": refusal.description, "state": refusal.state}
-        return redirect(refusal.redirect_uri, {**answer, "iss": self._provider.config.issuer})
+        return self._answer(request, refusal.redirect_uri, answer, refusal.signed_for)
+
+    def _answer(
+        self, request: Request, redirect_uri: str, answer: Mapping[str, str | None], signed_for: str | None
+    ) -> Response:
+        provider = self._provider
+        provider.pushed.spend(_request_uri(request))
+        whole: dict[str, str | None] = {**answer, "iss": provider.config.issuer}
+        if signed_for is None:
+            return redirect(redirect_uri, whole)
+        # JARM: https://openid.net/specs/oauth-v2-jarm.html section 2.1
+        claims = {name: value for name, value in whole.items() if value is not None}
+        signed = override(
+            {**claims, "aud": signed_for, "exp": provider.now() + CODE_SECONDS}, provider.mode.jarm_overrides
+        )
+        return redirect(redirect_uri, {"response": provider.sign(signed, "JWT")})
 
     def _is_https(self) -> bool:
         return self._provider.config.issuer.startswith("https:")
+
+
+def _request_uri(request: Request) -> str:
+    return request.query_params.get("request_uri", "")
 
 
 def redirect(uri: str, parameters: Mapping[str, str | None]) -> Response:

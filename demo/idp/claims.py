@@ -28,7 +28,8 @@ def id_token_claims(config: IdpConfig, access_token: Token, *, nonce: str | None
 
 def access_token_claims(config: IdpConfig, token: Token) -> dict[str, object]:
     """RFC 9068 section 2.2: the phantom token behind an opaque access token."""
-    own = {"aud": config.audience, "nbf": token.issued, "jti": token.jti}
+    audience = token.resource if len(token.resource) > 1 else "".join(token.resource) or config.audience
+    own = {"aud": audience, "nbf": token.issued, "jti": token.jti}
     return {**refresh_token_claims(config, token), **own}
 
 

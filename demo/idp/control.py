@@ -12,7 +12,7 @@ from demo.idp.grants import Kind
 from demo.idp.mode import Mode
 from demo.idp.provider import Provider
 
-COUNTED = ("discovery", "jwks", "authorize", "token", "introspect", "revoke", "logout")
+COUNTED = ("discovery", "jwks", "authorize", "par", "token", "introspect", "revoke", "logout")
 EXPIRABLE: tuple[Kind, ...] = ("access_token", "refresh_token")
 
 

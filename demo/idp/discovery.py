@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from demo.idp.assertions import ALGORITHMS
+from demo.idp.authorization_request import RESPONSE_MODES
 from demo.idp.exchange import GRANT_TYPE as TOKEN_EXCHANGE
 from demo.idp.keys import ALGORITHM
 from demo.idp.people import PEOPLE
@@ -22,7 +23,13 @@ class Discovery:
         """GET /.well-known/openid-configuration."""
         config = self._provider.config
         scopes = {scope for client in config.clients for scope in client.scope.split()}
-        return JSONResponse({**_endpoints(config.issuer), **_abilities(sorted(scopes))})
+        return JSONResponse(
+            {
+                **_endpoints(config.issuer),
+                **_abilities(sorted(scopes)),
+                "require_pushed_authorization_requests": self._provider.mode.require_par,
+            }
+        )
 
     async def jwks(self, _request: Request) -> JSONResponse:
         """GET /jwks."""
@@ -33,6 +40,7 @@ def _endpoints(issuer: str) -> dict[str, object]:
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
+        "pushed_authorization_request_endpoint": f"{issuer}/par",
         "token_endpoint": f"{issuer}/token",
         "introspection_endpoint": f"{issuer}/introspect",
         "revocation_endpoint": f"{issuer}/revoke",
@@ -43,6 +51,7 @@ def _endpoints(issuer: str) -> dict[str, object]:
 
 def _abilities(scopes: list[str]) -> dict[str, object]:
     return {
+        "authorization_signing_alg_values_supported": [ALGORITHM],
         "authorization_response_iss_parameter_supported": True,
         "claims_supported": ["sub", "sid", "auth_time", *PEOPLE[0].claims()],
         "code_challenge_methods_supported": ["S256"],
@@ -51,7 +60,7 @@ def _abilities(scopes: list[str]) -> dict[str, object]:
         "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
         "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "prompt_values_supported": ["none", "login"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": list(RESPONSE_MODES),
         "response_types_supported": ["code"],
         "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
         "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,

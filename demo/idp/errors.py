@@ -26,9 +26,13 @@ class PageError(Exception):
 
 @dataclass(eq=False)
 class RefusalError(Exception):
-    """An authorization request from a known client that cannot be granted."""
+    """An authorization request from a known client that cannot be granted.
+
+    `signed_for`: the client, if it wants the answer signed.
+    """
 
     redirect_uri: str
     state: str | None
     error: str
     description: str
+    signed_for: str | None = None

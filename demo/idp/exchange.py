@@ -46,7 +46,7 @@ class Exchange:
 
     def _audiences(self, form: Mapping[str, str], client: Client) -> list[str]:
         known = (self._provider.config.audience, *client.audiences)
-        wanted = [form[name] for name in ("audience", "resource") if name in form]
+        wanted = [*form.get("audience", "").split(), *form.get("resource", "").split()]
         if not set(wanted) <= set(known):
             raise OAuthError("invalid_target", "no audience of this client")
         return wanted or [self._provider.config.audience]

@@ -12,12 +12,16 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def read_parameters(text: str) -> dict[str, str]:
-    """Parse a query or form; RFC 6749 section 3.1: empty counts as omitted, repeated is an error."""
+    """Parse a query or form; RFC 6749 section 3.1: empty counts as omitted, repeated is an error.
+
+    But for `resource` (RFC 8707 section 2): its values are joined by blanks, which no URI has.
+    """
     pairs = parse_qsl(text)
-    repeated = [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]
+    repeated = [name for name, times in Counter(name for name, _ in pairs).items() if times > 1 and name != "resource"]
     if repeated:
         raise OAuthError("invalid_request", f"repeated parameter: {', '.join(repeated)}")
-    return dict(pairs)
+    resources = " ".join(value for name, value in pairs if name == "resource")
+    return {**dict(pairs), "resource": resources} if resources else dict(pairs)
 
 
 async def read_form(request: Request) -> dict[str, str]:

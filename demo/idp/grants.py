@@ -28,6 +28,7 @@ class Grant:
     code_challenge: str
     nonce: str | None
     session: Session
+    resource: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Token:
     scope: str
     issued: int
     expires: int
+    resource: tuple[str, ...] = ()  # what an access token is meant for (RFC 8707)
     jti: str = field(default_factory=lambda: secrets.token_urlsafe(12))
 
 
@@ -53,10 +55,12 @@ class Grants:
         self._spent: set[str] = set()
         self._revoked: set[Grant] = set()
 
-    def issue(self, kind: Kind, grant: Grant, *, expires: int, scope: str | None = None) -> Token:
+    def issue(
+        self, kind: Kind, grant: Grant, *, expires: int, scope: str | None = None, resource: tuple[str, ...] = ()
+    ) -> Token:
         """Make a new code or token."""
         value = self._note(PREFIXES[kind] + secrets.token_urlsafe(32))
-        self._tokens[value] = Token(kind, value, grant, scope or grant.scope, int(self._clock()), expires)
+        self._tokens[value] = Token(kind, value, grant, scope or grant.scope, int(self._clock()), expires, resource)
         return self._tokens[value]
 
     def find(self, value: str | None) -> Token | None:

@@ -18,6 +18,10 @@ def _status_or_null(value: object) -> bool:
     return value is None or (isinstance(value, int) and 200 <= value <= 599)
 
 
+def _yes_or_no(value: object) -> bool:
+    return isinstance(value, bool)
+
+
 def _members(value: object) -> bool:
     return isinstance(value, dict)
 
@@ -31,11 +35,14 @@ _RULES: dict[str, Callable[[object], bool]] = {
     "introspection_status": _status_or_null,
     "introspection_delay": _seconds,
     "token_status": _status_or_null,
+    "par_status": _status_or_null,
+    "require_par": _yes_or_no,
     "body": _text_or_null,
     "content_type": _text_or_null,
     "jwt_overrides": _members,
     "id_token_overrides": _members,
     "token_overrides": _members,
+    "jarm_overrides": _members,
     "access_token_seconds": _count_or_null,
 }
 
@@ -51,11 +58,14 @@ class Mode:
     introspection_status: int | None = None
     introspection_delay: float = 0.0
     token_status: int | None = None
+    par_status: int | None = None
+    require_par: bool = False
     body: str | None = None
     content_type: str | None = None
     jwt_overrides: Mapping[str, object] = field(default_factory=dict)
     id_token_overrides: Mapping[str, object] = field(default_factory=dict)
     token_overrides: Mapping[str, object] = field(default_factory=dict)
+    jarm_overrides: Mapping[str, object] = field(default_factory=dict)
     access_token_seconds: int | None = None
 
     def changed(self, wishes: Mapping[str, object]) -> "Mode":

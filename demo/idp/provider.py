@@ -8,6 +8,7 @@ from demo.idp.config import IdpConfig
 from demo.idp.grants import Grants
 from demo.idp.keys import KeyRing
 from demo.idp.mode import Mode
+from demo.idp.pushed_requests import PushedRequests
 from demo.idp.sessions import Sessions
 
 
@@ -20,6 +21,7 @@ class Provider:
     canary: Canary
     sessions: Sessions
     grants: Grants
+    pushed: PushedRequests
     counters: Counter[str] = field(default_factory=Counter)
     mode: Mode = field(default_factory=Mode)
     assertions: set[tuple[str, str]] = field(default_factory=set)  # client and jti of each that was used
@@ -39,5 +41,6 @@ def create_provider(config: IdpConfig) -> Provider:
     for client in config.clients:
         if client.client_secret is not None:
             canary.issued(client.client_secret)
-    sessions = Sessions(config.clock, canary.issued)
-    return Provider(config, KeyRing(), canary, sessions, Grants(config.clock, canary.issued))
+    sessions, grants = Sessions(config.clock, canary.issued), Grants(config.clock, canary.issued)
+    pushed = PushedRequests(config.clock, canary.issued)
+    return Provider(config, KeyRing(), canary, sessions, grants, pushed)

@@ -56,8 +56,9 @@ class TokenEndpoint:
             raise OAuthError("invalid_grant", "redirect_uri differs from the authorization request's")
         if not hmac.compare_digest(s256(form.get("code_verifier", "")), code.grant.code_challenge):
             raise OAuthError("invalid_grant", "code_verifier does not fit")
+        resource = _resource(form, code.grant)
         session_end = self._provider.now() + self._provider.config.refresh_token_seconds
-        return self._tokens(code.grant, code.scope, session_end, nonce=code.grant.nonce)
+        return self._tokens(code.grant, code.scope, resource, session_end, nonce=code.grant.nonce)
 
     def _refresh(self, form: dict[str, str], client: Client) -> Response:
         value = form.get("refresh_token")
@@ -65,15 +66,19 @@ class TokenEndpoint:
         # Asked before the token is spent: a scope refused must not cost the session.
         if known and not is_within(form.get("scope", ""), known.grant.scope):
             raise OAuthError("invalid_scope", "scope goes beyond what was granted")
+        resource = _resource(form, known.grant) if known else ()
         old = self._provider.grants.spend("refresh_token", value, client.client_id)
         # RFC 10017 section 6.3.2.3: a rotated token does not outlive the first one.
-        return self._tokens(old.grant, form.get("scope") or old.grant.scope, old.expires, nonce=None)
+        return self._tokens(old.grant, form.get("scope") or old.grant.scope, resource, old.expires, nonce=None)
 
-    def _tokens(self, grant: Grant, scope: str, session_end: int, *, nonce: str | None) -> Response:
+    def _tokens(
+        self, grant: Grant, scope: str, resource: tuple[str, ...], session_end: int, *, nonce: str | None
+    ) -> Response:
         provider = self._provider
         seconds = provider.mode.access_token_seconds
         seconds = provider.config.access_token_seconds if seconds is None else seconds
-        access = provider.grants.issue("access_token", grant, scope=scope, expires=provider.now() + seconds)
+        expires = provider.now() + seconds
+        access = provider.grants.issue("access_token", grant, scope=scope, resource=resource, expires=expires)
         refresh = provider.grants.issue("refresh_token", grant, expires=session_end)
         members: dict[str, object] = {
             "access_token": access.value,
@@ -92,6 +97,14 @@ class TokenEndpoint:
     def _id_token(self, access: Token, nonce: str | None) -> str:
         claims = id_token_claims(self._provider.config, access, nonce=nonce)
         return self._provider.sign(override(claims, self._provider.mode.id_token_overrides), "JWT")
+
+
+def _resource(form: dict[str, str], grant: Grant) -> tuple[str, ...]:
+    """RFC 8707 section 2.2: some of what was granted, or all of it."""
+    resource = tuple(form.get("resource", "").split()) or grant.resource
+    if not set(resource) <= set(grant.resource):
+        raise OAuthError("invalid_target", "resource goes beyond what was granted")
+    return resource
 
 
 def s256(verifier: str) -> str:

@@ -1,7 +1,7 @@
 """The settings of one single-page app: its key, its type, its default, and what it is for."""
 
 from itertools import combinations
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -23,7 +23,18 @@ from extauthz.config.files import CaFile, proxy_needs_no_app_client
 from extauthz.config.routes import CorsConfig, Csrf, RouteConfig
 from extauthz.config.section import Section, V, given
 from extauthz.config.upstream import NEEDS_AUDIENCE, UpstreamConfig, asked_for, takes_jwts, told_of_clients
-from extauthz.config.values import Host, IdentityHeader, Issuer, Origin, Scope, Url, UrlPath, is_loopback, origin_of
+from extauthz.config.values import (
+    Host,
+    IdentityHeader,
+    Issuer,
+    Origin,
+    Resource,
+    Scope,
+    Url,
+    UrlPath,
+    is_loopback,
+    origin_of,
+)
 from extauthz.cookies.names import CookieNames, V1CookieNames
 
 # What makes a request the agent's own. An app that may choose one of these could redirect codes or downgrade PKCE.
@@ -75,6 +86,16 @@ class AppConfig(Section):
     redirect_uri: Annotated[Url | None, Field(description="below spa_url; default: spa_url itself")] = None
     post_logout_redirect_uri: Annotated[Url | None, Field(description="below spa_url; default: spa_url")] = None
     scope: Scope = "openid profile"
+    par: Annotated[
+        Literal["auto", "never", "required"],
+        Field(description="whether login parameters are pushed (RFC 9126); auto: where the server offers it"),
+    ] = "auto"
+    response_mode: Annotated[
+        Literal["query", "jwt"], Field(description="jwt: the authorization response is a signed JWT (JARM)")
+    ] = "query"
+    resource: Annotated[
+        list[Resource], Field(description="what the access token is for: absolute URIs (RFC 8707), asked for each time")
+    ] = []
     authorization_parameters: Annotated[
         list[str], Field(description="what the app may add at login/start besides scope")
     ] = []
@@ -156,8 +177,10 @@ class AppConfig(Section):
 
     @field_validator("authorization_parameters", "refresh_parameters")
     @classmethod
-    def _not_ours(cls, names: list[str]) -> list[str]:
-        ours = OUR_PARAMETERS.intersection(names)
+    def _not_ours(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        # Where the app's settings name resources, they are the same at login and at refresh.
+        named = {"resource"} if info.data.get("resource") else set()
+        ours = (OUR_PARAMETERS | named).intersection(names)
         if ours:
             raise ValueError(f"the agent sets this itself: {', '.join(sorted(ours))}")
         return names

@@ -6,7 +6,7 @@ it.
 
 import base64
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import quote_plus
@@ -18,7 +18,7 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 JTI_BYTES = 16
 
 Headers = Mapping[str, str]
-Form = Mapping[str, str]
+Form = Mapping[str, str | Sequence[str]]  # a list: the parameter is repeated
 
 
 class ClientAuthentication(Protocol):

@@ -18,7 +18,7 @@ from typing import Any
 import httpx2
 
 from extauthz.oauth.breaker import CircuitBreaker
-from extauthz.oauth.client_auth import ClientAuthentication
+from extauthz.oauth.client_auth import ClientAuthentication, Form
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 
 MAX_BODY_BYTES = 256 * 1024  # a JWKS of a hundred RSA keys is 60 kB
@@ -106,7 +106,7 @@ class HttpClient:
     async def post(
         self,
         url: str,
-        form: Mapping[str, str],
+        form: Form,
         headers: Mapping[str, str],
         *,
         client: ClientAuthentication | None = None,
@@ -125,9 +125,7 @@ class HttpClient:
         """Close the connections."""
         await self._client.aclose()
 
-    def _request(
-        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None = None
-    ) -> httpx2.Request:
+    def _request(self, method: str, url: str, headers: Mapping[str, str], form: Form | None = None) -> httpx2.Request:
         try:
             return self._client.build_request(method, url, headers=dict(headers), data=dict(form) if form else None)
         except (httpx2.InvalidURL, UnicodeError) as error:
@@ -228,12 +226,12 @@ async def _read(response: httpx2.Response) -> bytes:
     return bytes(body)
 
 
-def require_success(reply: Reply, what: str) -> None:
-    """Raise AuthorizationServerError unless the status is 200; `what` names the call in the message."""
+def require_success(reply: Reply, what: str, *, status: int = 200) -> None:
+    """Raise AuthorizationServerError unless the status is `status`; `what` names the call in the message."""
     if reply.status in (401, 403) or (reply.status == 400 and _error(reply) in REFUSALS):
         message = f"{what} refused our client credentials with status {reply.status}"
         raise AuthorizationServerError(Trouble.REFUSED_US, message)
-    if reply.status != 200:
+    if reply.status != status:
         raise AuthorizationServerError(Trouble.ERROR, f"{what} answered status {reply.status}")
 
 

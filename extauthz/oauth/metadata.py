@@ -15,7 +15,12 @@ from extauthz.oauth.refreshed import Refreshed
 KEEP_SECONDS = 3600.0
 MAX_ISSUER = 200  # characters of what a server calls itself that are repeated
 # What we call as a client; where the browser is sent stays where it is.
-CALLED = ("token_endpoint", "introspection_endpoint", "revocation_endpoint")
+CALLED = (
+    "token_endpoint",
+    "introspection_endpoint",
+    "revocation_endpoint",
+    "pushed_authorization_request_endpoint",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +30,12 @@ class Metadata:
     issuer: str
     jwks_uri: str | None = None
     authorization_endpoint: str | None = None
+    pushed_authorization_request_endpoint: str | None = None
     token_endpoint: str | None = None
     introspection_endpoint: str | None = None
     end_session_endpoint: str | None = None
     revocation_endpoint: str | None = None
+    requires_par: bool = False  # RFC 9126: authorization requests are taken in no other way
     sends_iss: bool = False  # RFC 9207: every authorization response carries `iss`
 
 
@@ -73,10 +80,12 @@ def read(document: dict[str, Any], issuer: str) -> Metadata:
         issuer=issuer,
         jwks_uri=_url(document, "jwks_uri"),
         authorization_endpoint=_url(document, "authorization_endpoint"),
+        pushed_authorization_request_endpoint=_url(document, "pushed_authorization_request_endpoint"),
         token_endpoint=_url(document, "token_endpoint"),
         introspection_endpoint=_url(document, "introspection_endpoint"),
         end_session_endpoint=_url(document, "end_session_endpoint"),
         revocation_endpoint=_url(document, "revocation_endpoint"),
+        requires_par=document.get("require_pushed_authorization_requests") is True,
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
     )
 

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from agent.__main__ import build_agent
 from agent.app import Guarded, create_app
 from agent_world.browser import Browser, read
-from agent_world.server import Server
+from agent_world.server import Server, form_of
 from demo.idp import Client, IdpConfig, create_idp
 from extauthz.config import AppConfig, LogConfig, Program, load
 from extauthz.cookies.aes_gcm import KeyRing
@@ -68,6 +68,11 @@ class World:
     async def start(self, browser: Browser, extra: Mapping[str, str] | None = None) -> str:
         """Begin a login; the authorization URL."""
         return str(read(await browser.login_start(extra))["authorization_url"])
+
+    def asked_for(self, url: str) -> dict[str, str]:
+        """The parameters of an authorization request: those that were pushed last, or those in `url`."""
+        query = query_of(url)
+        return form_of(self.server.asked("/par")[-1]) if "request_uri" in query else query
 
     async def respond(self, browser: Browser, user: str = "ada") -> dict[str, str]:
         """Begin a login and let `user` sign in; the authorization response."""
@@ -129,8 +134,16 @@ def _apps(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> tuple[Client, ...]:
     scope = "openid profile orders"
     homes = (HOME, settings.get("redirect_uri", HOME))
+    shop = Client(
+        client_id="shop",
+        client_secret=None if jwks else SECRET,
+        jwks=jwks,
+        redirect_uris=homes,
+        scope=scope,
+        audiences=tuple(settings.get("resource", ())),
+    )
     return (
-        Client(client_id="shop", client_secret=None if jwks else SECRET, jwks=jwks, redirect_uris=homes, scope=scope),
+        shop,
         Client(client_id="admin", client_secret=SECRET, redirect_uris=(ADMIN_HOME,), scope=scope),
     )
 

@@ -116,6 +116,18 @@ def told(answer: httpx2.Response) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
 
 
+async def pushed(world: World) -> dict[str, str]:
+    """The query that stands for a request pushed just now."""
+    answer = await world.http.post("/par", data=QUERY, headers=SHOP)
+    assert (answer.status_code, answer.json()["expires_in"]) == (201, 60)
+    return {"client_id": "shop", "request_uri": answer.json()["request_uri"]}
+
+
+async def audience(world: World, tokens: dict[str, str]) -> object:
+    """What an access token is for."""
+    return (await world.introspect(tokens["access_token"], "application/json")).json()["aud"]
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """One event loop is enough."""
@@ -140,7 +152,7 @@ async def test_discovery_names_every_endpoint_under_the_issuer(world: World) -> 
     assert metadata["code_challenge_methods_supported"] == ["S256"]
     assert metadata["authorization_response_iss_parameter_supported"] is True
     endpoints = [value for name, value in metadata.items() if name.endswith(("_endpoint", "_uri"))]
-    assert len(endpoints) == 6
+    assert len(endpoints) == 7
     assert all(one.startswith(f"{ISSUER}/") for one in endpoints)
 
 
@@ -237,6 +249,112 @@ async def test_the_session_cookie_stays_off_the_application(world: World) -> Non
     cookies = answer.headers.get_list("set-cookie")
     assert {re.findall(r"Path=([^;]+)", cookie)[0] for cookie in cookies} == {"/authorize", "/logout"}
     assert all("HttpOnly" in cookie and "SameSite=lax" in cookie for cookie in cookies)
+
+
+async def test_a_resource_is_what_the_token_is_for(world: World) -> None:
+    """RFC 8707: granted to login, then asked for in whole or in part; nothing beyond it, and asking costs nothing."""
+    query = {**QUERY, "resource": ["books", "urn:reports"]}
+    answer = told(await world.http.post("/authorize", params=query, data={"user": "ada"}))
+    tokens = (await world.redeem(answer["code"])).json()
+    assert await audience(world, tokens) == ["books", "urn:reports"]
+    refused = await world.refresh(tokens["refresh_token"], resource="api")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_target")
+    tokens = (await world.refresh(tokens["refresh_token"], resource="books")).json()
+    assert await audience(world, tokens) == "books"
+    tokens = (await world.refresh(tokens["refresh_token"])).json()
+    assert await audience(world, tokens) == ["books", "urn:reports"]
+
+
+async def test_a_resource_of_nobody_is_refused(world: World) -> None:
+    """An API this client has nothing to do with is no target."""
+    assert told(await world.authorize(resource="https://bank.test/"))["error"] == "invalid_target"
+
+
+@pytest.mark.parametrize("mode", ["jwt", "query.jwt"])
+@pytest.mark.parametrize(("form", "member"), [({"user": "ada"}, "code"), ({"cancel": "yes"}, "error")])
+async def test_a_response_is_signed_when_asked_for(world: World, mode: str, form: dict[str, str], member: str) -> None:
+    """JARM: one parameter, a JWT of ours for this client that is soon over, errors alike."""
+    answer = await world.click(form, response_mode=mode)
+    assert list(answer) == ["response"]
+    claims = await world.claims(answer["response"], "shop")
+    assert (claims["state"], claims["exp"]) == ("the-state", world.clock[0] + 60)
+    assert member in claims
+    metadata = (await world.http.get("/.well-known/openid-configuration")).json()
+    assert mode in metadata["response_modes_supported"]
+    assert metadata["authorization_signing_alg_values_supported"] == ["ES256"]
+
+
+async def test_a_mistake_is_told_signed_when_asked_for(world: World) -> None:
+    """A request that cannot be granted is refused in the way it asked for."""
+    answer = told(await world.authorize(response_mode="jwt", scope="openid admin"))
+    assert (await world.claims(answer["response"], "shop"))["error"] == "invalid_scope"
+
+
+async def test_a_pushed_request_is_granted_once(world: World) -> None:
+    """RFC 9126: the reference and the client id do for all parameters, and for one answer."""
+    query = await pushed(world)
+    assert (await world.http.get("/authorize", params=query)).status_code == 200
+    answer = told(await world.http.post("/authorize", params=query, data={"user": "ada"}))
+    assert (answer["state"], answer["iss"]) == ("the-state", ISSUER)
+    assert (await world.redeem(answer["code"])).status_code == 200
+    assert (await world.http.get("/authorize", params=query)).status_code == 400
+    query = await pushed(world)
+    assert told(await world.http.post("/authorize", params=query, data={"cancel": "yes"}))["error"] == "access_denied"
+    assert (await world.http.get("/authorize", params=query)).status_code == 400
+
+
+async def test_what_the_browser_adds_to_a_pushed_request_counts_for_nothing(world: World) -> None:
+    """Only what was pushed is granted."""
+    query = {**await pushed(world), "state": "another", "redirect_uri": "https://evil.test/"}
+    assert told(await world.http.post("/authorize", params=query, data={"user": "ada"}))["state"] == "the-state"
+
+
+async def test_a_pushed_request_is_of_its_client(world: World) -> None:
+    """Another client's reference is none, and neither is a made-up one."""
+    query = await pushed(world)
+    for change in ({"client_id": "other"}, {"request_uri": "urn:x"}):
+        assert (await world.http.get("/authorize", params={**query, **change})).status_code == 400
+
+
+@pytest.mark.parametrize(("seen", "seconds", "status"), [(False, 59, 303), (False, 60, 400), (True, 599, 303)])
+async def test_a_pushed_request_expires(world: World, seen: bool, seconds: int, status: int) -> None:
+    """The browser has a minute to come; the person, once there, has ten."""
+    query = await pushed(world)
+    if seen:
+        await world.http.get("/authorize", params=query)
+    world.clock[0] += seconds
+    assert (await world.http.post("/authorize", params=query, data={"user": "ada"})).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"scope": "openid admin"}, "invalid_scope"),
+        ({"redirect_uri": "https://evil.test/"}, "invalid_request"),
+        ({"client_id": "other"}, "invalid_request"),
+        ({"request_uri": "urn:x"}, "invalid_request"),
+    ],
+)
+async def test_a_request_that_cannot_be_granted_cannot_be_pushed(
+    world: World, change: dict[str, str], error: str
+) -> None:
+    """The client is told at once."""
+    answer = await world.http.post("/par", data={**QUERY, **change}, headers=SHOP)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+async def test_nobody_pushes_without_credentials(world: World) -> None:
+    """Client authentication is as at the token endpoint."""
+    assert (await world.http.post("/par", data=QUERY)).status_code == 401
+
+
+async def test_pushing_can_be_required(world: World) -> None:
+    """In that mode the metadata says so, and any other request is refused."""
+    await world.control("mode", require_par=True)
+    metadata = (await world.http.get("/.well-known/openid-configuration")).json()
+    assert metadata["require_pushed_authorization_requests"] is True
+    assert (await world.authorize()).status_code == 400
+    assert (await world.http.get("/authorize", params=await pushed(world))).status_code == 200
 
 
 @pytest.mark.parametrize("change", [{"code_verifier": "w" * 43}, {"redirect_uri": HOME}, {"code_verifier": ""}])
@@ -602,7 +720,7 @@ async def test_counters_count_until_reset(world: World) -> None:
     await world.introspect(tokens["access_token"])
     counters = (await world.http.get("/_control/counters")).json()
     assert counters == {
-        "discovery": 0, "jwks": 0, "authorize": 1, "token": 1, "introspect": 1, "revoke": 0, "logout": 0,
+        "discovery": 0, "jwks": 0, "authorize": 1, "par": 0, "token": 1, "introspect": 1, "revoke": 0, "logout": 0,
     }  # fmt: skip
     await world.control("mode", introspection_status=500)
     await world.control("reset")

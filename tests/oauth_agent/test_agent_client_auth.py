@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from agent_world import ISSUER, SECRET, World, create_world, form_of
 from proxy_world.certificates import Authority
@@ -17,6 +18,7 @@ ALIASES = {
     for name, path in {
         "token_endpoint": "token",
         "revocation_endpoint": "revoke",
+        "pushed_authorization_request_endpoint": "par",
         "authorization_endpoint": "authorize",
     }.items()
 }
@@ -29,9 +31,9 @@ async def test_private_key_jwt(tmp_path: Path, alg: str) -> None:
     browser = await world.log_in()
     assert (await browser.refresh()).status_code == 200
     assert (await browser.logout()).status_code == 200
-    forms = [form_of(request) for path in ("/token", "/revoke") for request in world.server.asked(path)]
-    assert [form.get("grant_type") for form in forms] == ["authorization_code", "refresh_token", None]
-    assert len({form["client_assertion"] for form in forms}) == 3
+    forms = [form_of(request) for path in ("/par", "/token", "/revoke") for request in world.server.asked(path)]
+    assert [form.get("grant_type") for form in forms] == [None, "authorization_code", "refresh_token", None]
+    assert len({form["client_assertion"] for form in forms}) == 4
     assert not any("authorization" in request.headers for request in world.server.requests)
     assert (await world.server.control("counters"))["revoke"] == 1
     assert "error" not in [line["level"] for line in world.lines()]
@@ -42,7 +44,7 @@ async def test_private_key_jwt(tmp_path: Path, alg: str) -> None:
 )
 async def test_n4_a_key_the_server_does_not_accept(tmp_path: Path, setting: dict[str, str]) -> None:
     """The app is told that it is an outage, the operator that it is ours to mend, and the session lives on."""
-    world = with_key(tmp_path, "ES256", **setting)
+    world = with_key(tmp_path, "ES256", par="never", **setting)
     browser = world.browser()
     answer = await browser.login_end(await world.respond(browser))
     assert (answer.status_code, answer.json()["error_code"]) == (503, "temporarily_unavailable")
@@ -69,8 +71,8 @@ async def test_client_secret_post(tmp_path: Path) -> None:
     browser = await world.log_in()
     await browser.refresh()
     await browser.logout()
-    called = [*world.server.asked("/token"), *world.server.asked("/revoke")]
-    assert [form_of(request)["client_secret"] for request in called] == [SECRET] * 3
+    called = [*world.server.asked("/par"), *world.server.asked("/token"), *world.server.asked("/revoke")]
+    assert [form_of(request)["client_secret"] for request in called] == [SECRET] * 4
     assert not any("authorization" in request.headers for request in world.server.requests)
 
 
@@ -85,15 +87,18 @@ async def test_tls_client_auth_calls_the_aliases(tmp_path: Path) -> None:
         client_key_file="client.key",
     )
     await world.server.metadata(mtls_endpoint_aliases=ALIASES)
+    # The provider itself knows no such method: what it would answer is ours.
+    reference = {"request_uri": "urn:x", "expires_in": 60}
+    world.server.answers["/par"] = lambda _: httpx2.Response(201, json=reference)
     browser = world.browser()
     url = await world.start(browser)
     assert url.startswith(f"{ISSUER}/authorize?")
-    await browser.login_end(await world.server.visit(url, user="ada"))  # the provider itself knows no such method
-    [asked] = world.server.asked("/token")
-    assert asked.url.host == "mtls.login.test"
-    assert form_of(asked)["client_id"] == "shop"
-    assert not {"client_secret", "client_assertion"} & form_of(asked).keys()
-    assert "authorization" not in asked.headers
+    await browser.login_end({"code": "c", "state": world.asked_for(url)["state"], "iss": ISSUER})
+    called = [*world.server.asked("/par"), *world.server.asked("/token")]
+    assert [asked.url.host for asked in called] == ["mtls.login.test"] * 2
+    assert [form_of(asked)["client_id"] for asked in called] == ["shop"] * 2
+    assert not any({"client_secret", "client_assertion"} & form_of(asked).keys() for asked in called)
+    assert not any("authorization" in asked.headers for asked in called)
 
 
 async def test_other_methods_leave_the_aliases_alone(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import jwt
 import pytest
-from agent_world import HOME, ISSUER, START, World, create_world, query_of
+from agent_world import HOME, ISSUER, START, World, create_world
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
@@ -216,7 +216,7 @@ async def ending(world: World, forge: Callable[[dict[str, Any]], str] | None = N
     url = await world.start(browser)
     response = await world.server.visit(url, user="ada")
     if forge is not None:
-        token = forge({**GOOD, "nonce": query_of(url)["nonce"]})
+        token = forge({**GOOD, "nonce": world.asked_for(url)["nonce"]})
         await world.server.mode(token_overrides={"id_token": token})
     answer = await browser.login_end(response)
     assert bool(browser.cookies) == (answer.status_code == 200)

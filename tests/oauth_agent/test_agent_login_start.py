@@ -67,14 +67,14 @@ async def test_the_verifier_is_not_in_the_answer(world: World) -> None:
 async def test_a_configured_redirect_uri_and_scope_are_used(tmp_path: Path) -> None:
     """The settings redirect_uri and scope replace the defaults."""
     world = create_world(tmp_path, redirect_uri=f"{HOME}callback", scope="openid orders")
-    query = query_of(await world.start(world.browser()))
+    query = world.asked_for(await world.start(world.browser()))
     assert (query["redirect_uri"], query["scope"]) == (f"{HOME}callback", "openid orders")
 
 
 async def test_the_default_scope_is_openid_profile(tmp_path: Path) -> None:
     """An app that says nothing about scope asks for an ID token and the profile."""
     world = create_world(tmp_path, scope="openid profile")
-    assert query_of(await world.start(world.browser()))["scope"] == "openid profile"
+    assert world.asked_for(await world.start(world.browser()))["scope"] == "openid profile"
 
 
 async def test_an_endpoint_with_a_query_keeps_it(world: World) -> None:
@@ -95,7 +95,7 @@ async def test_the_app_may_add_what_is_listed(tmp_path: Path) -> None:
     """A parameter of authorization_parameters reaches the URL as it was given."""
     world = create_world(tmp_path, authorization_parameters=["prompt", "ui_locales", "login_hint"])
     extra = {"prompt": "login", "login_hint": "ada&state=x é"}
-    query = query_of(await world.start(world.browser(), extra))
+    query = world.asked_for(await world.start(world.browser(), extra))
     assert {name: query[name] for name in extra} == extra
     assert "ui_locales" not in query
 
@@ -154,8 +154,8 @@ async def test_metadata_without_an_authorization_endpoint_is_503(world: World) -
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """A fresh world."""
-    return create_world(tmp_path)
+    """A fresh world in which the parameters go through the browser."""
+    return create_world(tmp_path, par="never")
 
 
 def s256(verifier: str) -> str:

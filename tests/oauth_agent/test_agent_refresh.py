@@ -233,13 +233,13 @@ async def test_the_scope_may_be_narrowed(world: World) -> None:
 
 async def test_listed_parameters_are_passed_on(tmp_path: Path) -> None:
     """A parameter of refresh_parameters reaches the provider."""
-    world = create_world(tmp_path, refresh_parameters=["resource"])
+    world = create_world(tmp_path, refresh_parameters=["audience"])
     browser = await world.log_in()
     held = refresh_token(world, browser)
-    extra = {"resource": "https://api.test/?a=b&c"}
+    extra = {"audience": "https://api.test/?a=b&c"}
     assert (await browser.refresh(extra)).status_code == 200
     assert form_of(world.server.asked("/token")[-1]) == {
-        "resource": "https://api.test/?a=b&c",
+        "audience": "https://api.test/?a=b&c",
         "grant_type": "refresh_token",
         "refresh_token": held,
     }
@@ -258,7 +258,7 @@ async def test_other_parameters_are_refused_by_name(world: World, name: str) -> 
 
 async def test_what_login_may_add_refresh_may_not(tmp_path: Path) -> None:
     """The two allow-lists are two."""
-    world = create_world(tmp_path, authorization_parameters=["prompt"], refresh_parameters=["resource"])
+    world = create_world(tmp_path, authorization_parameters=["prompt"], refresh_parameters=["audience"])
     browser = await world.log_in()
     assert (await browser.refresh({"prompt": "login"})).status_code == 400
     assert (await browser.login_start({"resource": "https://api.test"})).status_code == 400

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 
 import httpx2
 import pytest
-from agent_world import AGENT, HOST, ORIGIN, SECRET, Browser, World, create_world, query_of
+from agent_world import AGENT, HOST, ORIGIN, SECRET, Browser, World, create_world
 
 from agent.app import create_app
 from agent.endpoints import Exchange, Members
@@ -136,7 +136,7 @@ async def journey(world: World) -> AsyncIterator[str]:
     """Everything that can happen to a person; yields every secret it met."""
     browser = world.browser()
     url = await world.start(browser)
-    query = query_of(url)
+    query = world.asked_for(url)
     for name in ("state", "nonce", "code_challenge"):
         yield query[name]
     for value in contents(world, browser):

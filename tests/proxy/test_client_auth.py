@@ -271,7 +271,7 @@ def signed_with(algorithm: str, *, audience: str = ISSUER, clock: Callable[[], f
 
 def assertion(client: PrivateKeyJwt) -> str:
     """The assertion of one request."""
-    return client.authenticate(FORM)[1]["client_assertion"]
+    return str(client.authenticate(FORM)[1]["client_assertion"])
 
 
 def opened(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
