@@ -11,6 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+import httpx2
 import uvicorn
 from starlette.applications import Starlette
 
@@ -30,8 +31,7 @@ from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.purpose import Purpose
 from extauthz.oauth.http import HttpClient
-from extauthz.oauth.jwks import KeySet
-from extauthz.oauth.metadata import Discovery
+from extauthz.oauth.issuer import Issuer
 from extauthz.telemetry import Log, logger
 
 # Longer than Envoy keeps idle upstream connections (envoy.yaml: 60 s), or it would reuse one we have just closed.
@@ -72,14 +72,12 @@ def serve(file: Path) -> None:
 
 def build_app(config: Config, log: Log) -> Starlette:
     """The application over all apps of `config`."""
-    clients = {
-        name: HttpClient(ca_file=app.ca_file, certificate=_client(app).certificate) for name, app in config.apps.items()
-    }
+    issuers = {name: build_issuer(app) for name, app in config.apps.items()}
     apps = [
         Guarded(
             name=name,
             path=app.agent_path,
-            agent=build_agent(name, app, clients[name]),
+            agent=build_agent(name, app, issuers[name]),
             origins=app.origins,
             require_custom_header=app.require_custom_header,
         )
@@ -90,18 +88,24 @@ def build_app(config: Config, log: Log) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         log.note("listening", addresses=config.agent.listen)
         yield
-        for client in clients.values():
-            await client.aclose()
+        for issuer in issuers.values():
+            await issuer.http.aclose()
         log.note("stopped")
 
     return create_app(apps, log, lifespan)
 
 
-def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
-    """Everything one app's agent needs, from its settings."""
+def build_issuer(app: AppConfig, transport: httpx2.AsyncBaseTransport | None = None) -> Issuer:
+    """The app's authorization server. `transport` is for tests."""
     client = _client(app)
-    authentication = client.authentication(time.time)
-    discovery = Discovery(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls)
+    http = HttpClient(ca_file=app.ca_file, certificate=client.certificate, transport=transport)
+    return Issuer(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls)
+
+
+def build_agent(name: str, app: AppConfig, issuer: Issuer) -> Agent:
+    """Everything one app's agent needs, from its settings."""
+    authentication = _client(app).authentication(time.time)
+    discovery, http = issuer.discovery, issuer.http
     redirect_uri = app.redirect_uri or app.spa_url
     return Agent(
         client=Client(
@@ -117,7 +121,7 @@ def build_agent(name: str, app: AppConfig, http: HttpClient) -> Agent:
         refresh_parameters=tuple(app.refresh_parameters),
         jar=build_jar(name, app),
         discovery=discovery,
-        keys=KeySet(discovery, http, time.monotonic),
+        keys=issuer.keys,
         authorization=AuthorizationEndpoint(discovery, http, authentication, app.par),
         tokens=TokenEndpoint(discovery, http, authentication, app.resource),
         refreshes=Refreshes(time.monotonic),

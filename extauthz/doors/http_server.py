@@ -90,16 +90,16 @@ class _Impatient(H11Protocol):
         """A request that has begun owes its end."""
         super().data_received(data)
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            self._content()
+            self._stop_waiting()
         elif self._patience is None:
             self._patience = self.loop.call_later(READ_SECONDS, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is owed any more."""
-        self._content()
+        self._stop_waiting()
         super().connection_lost(exc)
 
-    def _content(self) -> None:
+    def _stop_waiting(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

@@ -14,7 +14,7 @@ import httpx2
 import yaml
 from starlette.applications import Starlette
 
-from agent.__main__ import build_agent
+from agent.__main__ import build_agent, build_issuer
 from agent.app import Guarded, create_app
 from agent_world.browser import Browser, read
 from agent_world.server import Server, form_of
@@ -23,7 +23,6 @@ from extauthz.config import AppConfig, LogConfig, Program, load
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.hpke import PrivateKey
 from extauthz.cookies.keys import new_key_pair, new_session_key, read_private_key, read_session_key
-from extauthz.oauth.http import HttpClient
 from extauthz.telemetry import Log, logger
 
 ISSUER = "https://login.test"
@@ -156,7 +155,7 @@ def _guarded(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, cl
 
     # The composition root reads the time module once; from then on its clocks are ours.
     with patch("agent.__main__.time", SimpleNamespace(time=now, monotonic=now)):
-        agent = build_agent(name, app, HttpClient(transport=transport))
+        agent = build_agent(name, app, build_issuer(app, transport))
     return Guarded(
         name=name,
         path=app.agent_path,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from worlds.idp import IdpControl
+from worlds.idp import IdpControl, behaving
 from worlds.policies import APPS, ROUTES, SHOP
 from worlds.reshaped import Reshaped
 
@@ -33,10 +33,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(autouse=True)
 def idp(world: "World") -> Iterator[IdpControl]:
     """The identity provider's control; it behaves again after the test."""
-    control = IdpControl(lambda: world.control("idp"))
-    control.reset()
-    yield control
-    control.reset()
+    yield from behaving(lambda: world.control("idp"))
 
 
 @pytest.fixture

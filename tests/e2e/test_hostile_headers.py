@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
-from worlds.raw import RawAnswer, exchange
+from worlds.raw import RawAnswer, exchange, received
 
 from demo.browser import Browser
 from demo.settings import APP
@@ -125,8 +125,3 @@ def test_two_hosts_are_refused(ada: Browser, envoy: str) -> None:
 def get(browser: Browser, envoy: str, *lines: str | bytes) -> RawAnswer:
     """GET the API with these header lines beside Host and the custom header."""
     return exchange(envoy, "GET", "/api/orders", f"host: {browser.origin.removeprefix('http://')}", VERSION, *lines)
-
-
-def received(answer: RawAnswer, name: str) -> list[str]:
-    """The values of one header as the API received them, a byte a character."""
-    return [value for key, value in answer.json()["headers"] if key == name]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 from worlds.idp import IdpControl
-from worlds.raw import RawAnswer, exchange
+from worlds.raw import RawAnswer, exchange, received
 from worlds.tokens import AT, opaque_token, phantom_of, sealed_for
 from worlds.waiting import until
 
@@ -253,11 +253,6 @@ def of_app(world: "World", app: str, browser: Browser) -> str:
     """The session as a header line for another app."""
     folder = world.settings.folder
     return f"cookie: {sealed_for(folder, app, opaque_token(folder, browser))}"
-
-
-def received(answer: RawAnswer, name: str) -> list[str]:
-    """The values of one header as the API received them."""
-    return [value for key, value in answer.json()["headers"] if key == name]
 
 
 def claims_of(answer: RawAnswer) -> dict[str, Any]:

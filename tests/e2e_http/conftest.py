@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from worlds.doors import WithDoors
 from worlds.gateways import SECRET
-from worlds.idp import IdpControl
+from worlds.idp import IdpControl, behaving
 
 from demo.browser import Browser
 from demo.world import LocalWorld, free_places
@@ -47,10 +47,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(autouse=True)
 def idp(world: LocalWorld) -> Iterator[IdpControl]:
     """The identity provider's control; it behaves again after the test."""
-    control = IdpControl(lambda: world.control("idp"))
-    control.reset()
-    yield control
-    control.reset()
+    yield from behaving(lambda: world.control("idp"))
 
 
 @pytest.fixture

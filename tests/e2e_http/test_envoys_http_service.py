@@ -1,13 +1,12 @@
 """What holds of Envoy's gRPC filter holds of its HTTP service, but for what is said here to be different."""
 
-import re
 import secrets
 from collections.abc import Callable
 
 import pytest
 from worlds.gateways import SECRET
 from worlds.idp import IdpControl
-from worlds.raw import RawAnswer, exchange
+from worlds.raw import RawAnswer, exchange, identity, received
 from worlds.tokens import AT
 from worlds.waiting import until
 
@@ -335,15 +334,3 @@ def send(browser: Browser, envoy: str, method: str, path: str, *lines: str | byt
 def cookie(browser: Browser) -> str:
     """The line with the browser's session alone."""
     return f"cookie: {AT}={browser.cookies()[AT]}"
-
-
-def received(answer: RawAnswer, name: str) -> list[str]:
-    """The values of one header as the API received them."""
-    return [value for key, value in answer.json()["headers"] if key == name]
-
-
-def identity(answer: RawAnswer) -> list[list[str]]:
-    """Every header the API received that some server would take for one of the identity headers."""
-    assert answer.status == 200, answer.body
-    headers: list[list[str]] = answer.json()["headers"]
-    return [header for header in headers if re.sub("[^a-z0-9]", "-", header[0]) in ("x-user-id", "x-user-roles")]

@@ -1,7 +1,7 @@
 """What a hostile client can do with headers that Envoy joins, and with paths that nobody settles."""
 
 import pytest
-from worlds.raw import RawAnswer, exchange
+from worlds.raw import RawAnswer, exchange, received
 from worlds.tokens import AT
 
 from demo.browser import Browser
@@ -190,8 +190,3 @@ def get(
 def session(browser: Browser) -> str:
     """The session as a cookie pair."""
     return f"{AT}={browser.cookies()[AT]}"
-
-
-def received(answer: RawAnswer, name: str) -> list[str]:
-    """The values of one header as the API received them."""
-    return [value for key, value in answer.json()["headers"] if key == name]

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 import yaml
-from worlds.idp import IdpControl
+from worlds.idp import IdpControl, behaving
 
 from demo.browser import CUSTOM_HEADER, Browser
 from demo.settings import APP, Settings
@@ -48,10 +48,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorld]:
 @pytest.fixture(autouse=True)
 def idp(world: LocalWorld) -> Iterator[IdpControl]:
     """The identity provider's control; it behaves again after the test."""
-    control = IdpControl(lambda: world.control("idp"))
-    control.reset()
-    yield control
-    control.reset()
+    yield from behaving(lambda: world.control("idp"))
 
 
 @pytest.fixture

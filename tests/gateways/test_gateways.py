@@ -1,12 +1,11 @@
 """The HTTP doors behind real gateways, each with its configuration as the documentation gives it."""
 
-import re
 from collections.abc import Callable
 
 import pytest
 from worlds.gateways import SECRET, Gateway
 from worlds.idp import IdpControl
-from worlds.raw import RawAnswer, exchange
+from worlds.raw import RawAnswer, exchange, identity, received
 from worlds.tokens import AT
 from worlds.waiting import until
 
@@ -438,15 +437,3 @@ def host(gateway: Gateway) -> str:
 def cookie(browser: Browser) -> str:
     """The line with the browser's session alone."""
     return f"cookie: {AT}={browser.cookies()[AT]}"
-
-
-def received(answer: RawAnswer, name: str) -> list[str]:
-    """The values of one header as the API received them, a byte a character."""
-    return [value for key, value in answer.json()["headers"] if key == name]
-
-
-def identity(answer: RawAnswer) -> list[list[str]]:
-    """Every header the API received that some server would take for one of the identity headers."""
-    assert answer.status == 200, answer.body
-    headers: list[list[str]] = answer.json()["headers"]
-    return [header for header in headers if re.sub("[^a-z0-9]", "-", header[0]) in ("x-user-id", "x-user-roles")]

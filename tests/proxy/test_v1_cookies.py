@@ -77,6 +77,7 @@ def test_sizes(name: str, characters: int, sealed: int) -> None:
     assert (len(vector["plaintext"]), len(vector["sealed"])) == (characters, sealed)
 
 
+# Java runs a source file only with the compiler beside it; most machines that build this have neither.
 @pytest.mark.skipif(shutil.which("javac") is None, reason="no JDK here; the vectors are checked in")
 def test_the_vectors_are_what_their_maker_makes() -> None:
     """Where there is a JDK, the program beside the vectors writes them again, byte for byte."""

@@ -1,6 +1,6 @@
 """What tests ask of the mock identity provider's control: counters, misbehaviour, secrets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
@@ -43,3 +43,11 @@ class IdpControl:
 
     def _post(self, path: str, body: dict[str, Any]) -> None:
         httpx2.post(f"{self._base()}/{path}", json=body).raise_for_status()
+
+
+def behaving(base: Callable[[], str]) -> Iterator[IdpControl]:
+    """The control, for a fixture to yield from: it counts from zero, and behaves again after the test."""
+    control = IdpControl(base)
+    control.reset()
+    yield control
+    control.reset()
