@@ -15,13 +15,15 @@ import httpx2
 import uvicorn
 from starlette.applications import Starlette
 
-from agent.app import Guarded, create_app
+from agent.api import Api
+from agent.app import Served, create_app
 from agent.authorization import AuthorizationEndpoint
-from agent.endpoints import Agent
 from agent.flow import Client
 from agent.refreshes import Refreshes
+from agent.relying_party import RelyingParty
 from agent.set_cookies import CookieJar
 from agent.tokens import TokenEndpoint
+from agent.v2 import V2
 from extauthz import __version__
 from extauthz.config import AppConfig, Config, Program, cookie_names
 from extauthz.config.client import Registration
@@ -74,13 +76,7 @@ def build_app(config: Config, log: Log) -> Starlette:
     """The application over all apps of `config`."""
     issuers = {name: build_issuer(app) for name, app in config.apps.items()}
     apps = [
-        Guarded(
-            name=name,
-            path=app.agent_path,
-            agent=build_agent(name, app, issuers[name]),
-            origins=app.origins,
-            require_custom_header=app.require_custom_header,
-        )
+        Served(name=name, path=app.agent_path, api=build_api(name, app, issuers[name]), origins=app.origins)
         for name, app in config.apps.items()
     ]
 
@@ -102,12 +98,22 @@ def build_issuer(app: AppConfig, transport: httpx2.AsyncBaseTransport | None = N
     return Issuer(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls)
 
 
-def build_agent(name: str, app: AppConfig, issuer: Issuer) -> Agent:
-    """Everything one app's agent needs, from its settings."""
+def build_api(name: str, app: AppConfig, issuer: Issuer) -> Api:
+    """One app's agent, from its settings."""
+    return V2(
+        relying_party=build_relying_party(app, issuer),
+        jar=build_jar(name, app),
+        origins=app.origins,
+        require_custom_header=app.require_custom_header,
+    )
+
+
+def build_relying_party(app: AppConfig, issuer: Issuer) -> RelyingParty:
+    """Everything that speaks to the app's authorization server."""
     authentication = _client(app).authentication(time.time)
     discovery, http = issuer.discovery, issuer.http
     redirect_uri = app.redirect_uri or app.spa_url
-    return Agent(
+    return RelyingParty(
         client=Client(
             issuer=app.issuer,
             client_id=app.client_id,
@@ -119,7 +125,6 @@ def build_agent(name: str, app: AppConfig, issuer: Issuer) -> Agent:
         post_logout_redirect_uri=app.post_logout_redirect_uri or app.spa_url,
         authorization_parameters=tuple(app.authorization_parameters),
         refresh_parameters=tuple(app.refresh_parameters),
-        jar=build_jar(name, app),
         discovery=discovery,
         keys=issuer.keys,
         authorization=AuthorizationEndpoint(discovery, http, authentication, app.par),

@@ -14,8 +14,10 @@ import httpx2
 import yaml
 from starlette.applications import Starlette
 
-from agent.__main__ import build_agent, build_issuer
-from agent.app import Guarded, create_app
+from agent.__main__ import build_api, build_issuer
+from agent.app import Served, create_app
+from agent.relying_party import RelyingParty
+from agent.v2 import V2
 from agent_world.browser import Browser, read
 from agent_world.server import Server, form_of
 from demo.idp import Client, IdpConfig, create_idp
@@ -42,11 +44,18 @@ class World:
 
     clock: list[float]
     server: Server
-    apps: Mapping[str, Guarded]
+    apps: Mapping[str, Served]
     agent: Starlette
     private_key: PrivateKey
     ring: KeyRing
     log: io.StringIO
+
+    @property
+    def relying_party(self) -> RelyingParty:
+        """What speaks to the provider for the shop."""
+        api = self.apps["shop"].api
+        assert isinstance(api, V2)
+        return api.relying_party
 
     def browser(self) -> Browser:
         """A browser without cookies, at the shop's page."""
@@ -97,7 +106,7 @@ def create_world(folder: Path, *, jwks: Mapping[str, object] | None = None, **se
     provider = IdpConfig(issuer=ISSUER, clients=_clients(settings, jwks), clock=lambda: clock[0])
     server = Server(create_idp(provider, control=True), ISSUER)
     stream = io.StringIO()
-    apps = {name: _guarded(name, app, server, clock) for name, app in config.apps.items()}
+    apps = {name: _served(name, app, server, clock) for name, app in config.apps.items()}
     return World(
         clock=clock,
         server=server,
@@ -147,7 +156,7 @@ def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> 
     )
 
 
-def _guarded(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, clock: list[float]) -> Guarded:
+def _served(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, clock: list[float]) -> Served:
     """As the program builds it, on our transport and our clock."""
 
     def now() -> float:
@@ -155,11 +164,5 @@ def _guarded(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, cl
 
     # The composition root reads the time module once; from then on its clocks are ours.
     with patch("agent.__main__.time", SimpleNamespace(time=now, monotonic=now)):
-        agent = build_agent(name, app, build_issuer(app, transport))
-    return Guarded(
-        name=name,
-        path=app.agent_path,
-        agent=agent,
-        origins=app.origins,
-        require_custom_header=app.require_custom_header,
-    )
+        api = build_api(name, app, build_issuer(app, transport))
+    return Served(name=name, path=app.agent_path, api=api, origins=app.origins)

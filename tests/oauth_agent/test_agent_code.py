@@ -204,7 +204,7 @@ async def test_only_invalid_grant_ends_a_grant(world: World, error: str, kind: t
     """The three outcomes of a refusal are three exceptions, for they mean different things to a session."""
     world.server.answers["/token"] = lambda _: httpx2.Response(400, json={"error": error})
     with pytest.raises(kind):
-        await world.apps["shop"].agent.tokens.refresh("refresh-token", {})
+        await world.relying_party.tokens.refresh("refresh-token", {})
 
 
 async def test_without_openid_no_id_token_is_needed(tmp_path: Path) -> None:
