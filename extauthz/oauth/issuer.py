@@ -6,17 +6,25 @@ from collections.abc import Callable, Iterator
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.jwks import KeySet
-from extauthz.oauth.metadata import Discovery
+from extauthz.oauth.metadata import Discovery, Metadata
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 
 class Issuer:
-    """`url`: the issuer identifier; `clock`: seconds, any origin; `mutual_tls` as for `Discovery`."""
+    """`url`: the issuer identifier; `clock`: seconds, any origin; `mutual_tls` and `known` as for `Discovery`."""
 
-    def __init__(self, url: str, http: HttpClient, clock: Callable[[], float], *, mutual_tls: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        http: HttpClient,
+        clock: Callable[[], float],
+        *,
+        mutual_tls: bool = False,
+        known: Metadata | None = None,
+    ) -> None:
         self.url, self.http = url, http
-        self.discovery = Discovery(url, http, clock, mutual_tls=mutual_tls)
+        self.discovery = Discovery(url, http, clock, mutual_tls=mutual_tls, known=known)
         self.keys = KeySet(self.discovery, http, clock)
 
     async def learn(self, report: Callable[[AuthorizationServerError], None]) -> None:

@@ -13,7 +13,8 @@ from agent_world import HOME, ISSUER, START, World, create_world
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from agent.flow import Client, check_id_token, check_same_user, claims_for_app
+from agent.flow import Client
+from agent.id_token import check_id_token, check_refreshed, claims_for_app
 from extauthz.oauth.errors import InvalidToken
 
 pytestmark = pytest.mark.anyio
@@ -100,9 +101,9 @@ def test_a_nonce_nobody_sent_is_not_believed() -> None:
 @pytest.mark.parametrize("changes", [{"sub": "grace"}, {"sub": None}, {"iss": "https://evil.test"}])
 def test_a_refreshed_token_is_of_the_same_user(changes: dict[str, object]) -> None:
     """T9: issuer and subject stay what they were."""
-    check_same_user(GOOD, GOOD)
+    check_refreshed(GOOD, GOOD)
     with pytest.raises(InvalidToken):
-        check_same_user(claims(changes), GOOD)
+        check_refreshed(claims(changes), GOOD)
 
 
 def test_the_app_does_not_see_the_protocol_s_claims() -> None:

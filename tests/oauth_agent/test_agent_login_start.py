@@ -40,7 +40,7 @@ async def test_the_cookie_remembers_the_login_and_when_it_began(world: World) ->
     browser = world.browser()
     await world.start(browser)
     login = sealed_login(world, browser)
-    assert sorted(login) == ["iat", "nonce", "openid", "state", "verifier"]
+    assert sorted(login) == ["iat", "max_age", "nonce", "openid", "state", "verifier"]
     assert login["iat"] == str(int(world.clock[0]))
     values = {login[name] for name in ("state", "nonce", "verifier")}
     assert len(values) == 3
