@@ -32,14 +32,11 @@ from extauthz.config.listening import ListenError, listen
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.purpose import Purpose
+from extauthz.http_server import settings, tell
 from extauthz.oauth.decryption import Decryption
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.issuer import Issuer
 from extauthz.telemetry import Log, logger
-
-# Longer than Envoy keeps idle upstream connections (envoy.yaml: 60 s), or it would reuse one we have just closed.
-KEEP_ALIVE_SECONDS = 75
-GRACE_SECONDS = 5  # requests in progress get this long when the program is told to stop
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,17 +57,13 @@ def serve(file: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     listener = _listen(config.agent.listen)
-    settings = uvicorn.Config(
-        build_app(config, log),
-        loop="uvloop",
-        http="h11",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    uvicorn.Server(settings).run(sockets=[listener])
+    build_server(config, log).run(sockets=[listener])
+
+
+def build_server(config: Config, log: Log) -> uvicorn.Server:
+    """The application with its HTTP server."""
+    tell(log)
+    return uvicorn.Server(settings(build_app(config, log), lifespan="on"))
 
 
 def build_app(config: Config, log: Log) -> Starlette:
