@@ -1,5 +1,6 @@
 """Refresh: new cookies for the refresh token in the cookie, and which failures end a session."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -313,6 +314,32 @@ async def test_r1_two_tabs_do_not_burn_a_rotated_token(world: World) -> None:
     second = world.browser()
     second.cookies = dict(first.cookies)
     assert [(await tab.refresh()).status_code for tab in (first, second)] == [200, 200]
+
+
+async def test_r1_many_tabs_at_once_make_one_request(world: World) -> None:
+    """Ten refreshes that are under way together: one reaches the provider, and all tabs get the same tokens."""
+    first = await world.log_in()
+    tabs = [world.browser() for _ in range(10)]
+    for tab in tabs:
+        tab.cookies = dict(first.cookies)
+    answers = await asyncio.gather(*(tab.refresh() for tab in tabs))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len([one for one in world.server.asked("/token") if b"refresh_token" in one.content]) == 1
+    assert len({refresh_token(world, tab) for tab in tabs}) == 1
+
+
+async def test_r2_a_lost_answer_ends_the_session_in_order(world: World) -> None:
+    """The spent token comes again after its time: 401, cookies cleared, and the next login is a good one."""
+    browser = await world.log_in()
+    before = dict(browser.cookies)
+    await browser.refresh()
+    browser.cookies = before  # as if the answer had never come
+    world.later(11)
+    error = await failing(browser)
+    assert (error.status, error.code) == (401, "session_expired")
+    assert browser.cookies == {}
+    read(await browser.login_end(await world.respond(browser)))
+    read(await browser.refresh())
 
 
 @pytest.fixture

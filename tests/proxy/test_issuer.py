@@ -10,6 +10,7 @@ from proxy_world.fakes import Clock
 
 from extauthz.oauth.errors import AuthorizationServerError
 from extauthz.oauth.issuer import Issuer
+from extauthz.oauth.metadata import Metadata
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +81,16 @@ async def test_a_server_without_keys_is_known_by_its_metadata() -> None:
     server.describe(jwks_uri=None)
     await Issuer(ISSUER, server.http(), server.clock).learn(lambda error: pytest.fail(str(error)))
     assert server.asked_at(JWKS) == []
+
+
+async def test_a_server_without_metadata_is_known_by_the_settings() -> None:
+    """Nothing is asked for but the keys, at the address that is given."""
+    server = Server()
+    del server.answers[DISCOVERY]
+    subject = Issuer(ISSUER, server.http(), server.clock, known=Metadata(issuer=ISSUER, jwks_uri=ISSUER + JWKS))
+    await subject.learn(lambda error: pytest.fail(str(error)))
+    await subject.keys.verify(token())
+    assert {request.url.path for request in server.asked} == {JWKS}
 
 
 class Enough(Exception):
