@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from extauthz.oauth.errors import InvalidToken
-from extauthz.oauth.jwks import KeySet
+from extauthz.oauth.jwks import ALGORITHMS, KeySet
 
 JWE_PARTS = 5  # RFC 7516 section 3.1; a signed JWT has three
 # OpenID Connect Core section 3.1.3.7 item 7 and JARM section 3: of a server that says nothing.
@@ -33,7 +33,8 @@ async def verify(
     header, claims = await keys.verify(_decrypted(jwt, decryption))
     algorithm = str(header["alg"])
     if algorithm not in algorithms:
-        raise InvalidToken(f"it is signed with {algorithm}, and accepted is {', '.join(algorithms)[:100]}")
+        accepted = ", ".join(one for one in algorithms if one in ALGORITHMS)
+        raise InvalidToken(f"it is signed with {algorithm}, and accepted is {accepted or 'none we know'}")
     return algorithm, claims
 
 

@@ -53,6 +53,12 @@ class Decryption:
             return None
 
 
+def public_jwk(key: DecryptionKey) -> dict[str, object]:
+    """The public half, to register with the server: what it is for stands beside it."""
+    imported = _imported(key)
+    return {**imported.as_dict(private=False), "kid": imported.thumbprint(), "use": "enc"}
+
+
 def _imported(key: DecryptionKey) -> _Key:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     match key:

@@ -9,12 +9,14 @@ import httpx2
 import jwt
 import pytest
 from agent_world import ISSUER, START, Browser, RemoteError, World, create_world, read
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.errors import SecurityWarning
 from joserfc.jwe import JWERegistry, encrypt_compact
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
+from agent.__main__ import main
 from extauthz.config import ConfigError, Program, load
 
 pytestmark = pytest.mark.anyio
@@ -119,13 +121,32 @@ async def test_a_good_token_in_a_forger_s_encryption_is_good(tmp_path: Path) -> 
     assert (await browser.login_end(response)).status_code == 200
 
 
+@pytest.mark.parametrize("kind", KEYS)
+async def test_the_key_to_register_is_printed(tmp_path: Path, kind: str) -> None:
+    """What `config client-jwks` prints is public, and a server that encrypts to it is understood."""
+    encrypting(tmp_path, kind)
+    printed = CliRunner().invoke(main, ["config", "client-jwks", "--app", "shop", "--config", str(config(tmp_path))])
+    (key,) = json.loads(printed.stdout)["keys"]
+    assert key["use"] == "enc"
+    assert not {"d", "p", "q", "dp", "dq", "qi"} & set(key)
+    registered = {name: value for name, value in key.items() if name != "use"}
+    world = create_world(tmp_path, encryption_jwk=registered, decryption_key_files=["encryption.pem"])
+    await world.server.mode(encrypt=True)
+    await world.log_in()
+
+
 def test_the_proxy_never_opens_the_agent_s_keys(tmp_path: Path) -> None:
     """A file that is not there is the agent's mistake alone."""
     with pytest.raises(ConfigError, match=r"apps\.shop\.decryption_key_files\[0\]: no such file"):
         create_world(tmp_path, decryption_key_files=["absent.pem"])
     with pytest.raises(ConfigError) as thrown:
-        load(tmp_path / "token-handler.yaml", Program.EXTAUTHZ, {})
+        load(config(tmp_path), Program.EXTAUTHZ, {})
     assert "decryption_key_files" not in str(thrown.value)
+
+
+def config(folder: Path) -> Path:
+    """The configuration file of a world."""
+    return folder / "token-handler.yaml"
 
 
 def encrypting(folder: Path, kind: str = "P-256", **settings: Any) -> World:
