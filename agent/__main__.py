@@ -89,7 +89,7 @@ def build_issuer(app: AppConfig, transport: httpx2.AsyncBaseTransport | None = N
     """The app's authorization server. `transport` is for tests."""
     client = _client(app)
     http = HttpClient(ca_file=app.ca_file, certificate=client.certificate, transport=transport)
-    return Issuer(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls, known=app.known_metadata)
+    return Issuer(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls, endpoints=app.known_endpoints)
 
 
 def build_api(name: str, app: AppConfig, issuer: Issuer, log: Log) -> Api:

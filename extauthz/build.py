@@ -117,7 +117,7 @@ def build_issuer(app: AppConfig, steady: Clock) -> Issuer:
     client = app.proxy_client
     http = HttpClient(ca_file=app.ca_file, certificate=client.certificate if client else None)
     mutual_tls = client is not None and client.mutual_tls
-    return Issuer(app.issuer, http, steady, mutual_tls=mutual_tls, known=app.known_metadata)
+    return Issuer(app.issuer, http, steady, mutual_tls=mutual_tls, endpoints=app.known_endpoints)
 
 
 def build_ways(app: AppConfig, issuer: Issuer, wall: Clock) -> Mapping[str, UpstreamWay]:

@@ -1,5 +1,6 @@
 """The settings of one single-page app: its key, its type, its default, and what it is for."""
 
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -43,7 +44,6 @@ from extauthz.config.values import (
     origin_of,
 )
 from extauthz.cookies.names import CookieNames, V1CookieNames
-from extauthz.oauth.metadata import Metadata
 
 
 class AppConfig(LoginConfig):
@@ -184,9 +184,9 @@ class AppConfig(LoginConfig):
         return registration(self.upstream, client_id=client_id, issuer=self.issuer) if own else self.agent_client
 
     @property
-    def known_metadata(self) -> Metadata | None:
-        """What the settings tell of the authorization server, None where it tells itself."""
-        return None if self.endpoints is None else self.endpoints.metadata(self.issuer)
+    def known_endpoints(self) -> Mapping[str, str] | None:
+        """Where the authorization server's endpoints are, None where it tells itself."""
+        return None if self.endpoints is None else self.endpoints.given()
 
     @property
     def csrf_mode(self) -> Csrf:

@@ -14,7 +14,6 @@ from extauthz.config.errors import ConfigError
 from extauthz.config.files import Program
 from extauthz.config.load import load, schema
 from extauthz.config.model import Config
-from extauthz.oauth.decryption import public_jwk
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -90,5 +89,7 @@ def _signing(app: AppConfig, program: Program) -> list[Mapping[str, object]]:
 
 
 def _encryption(app: AppConfig, program: Program) -> list[Mapping[str, object]]:
+    from extauthz.oauth.decryption import public_jwk  # its library is of use to this command alone
+
     keys = app.decryption_key_files if program is Program.AGENT else app.upstream.introspection_key_files
     return [public_jwk(key) for key in keys if key is not None]

@@ -1,13 +1,12 @@
 """The settings of an authorization server that publishes no metadata: where its endpoints are."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
 from extauthz.config.section import Section
 from extauthz.config.values import Endpoint, is_loopback
-from extauthz.oauth.metadata import Metadata
 
 
 class EndpointsConfig(Section):
@@ -23,28 +22,16 @@ class EndpointsConfig(Section):
 
     def require_https(self, *, allow_http: bool) -> None:
         """ValueError where credentials and tokens would travel in plain text."""
-        for name, url in self._given():
+        for name, url in self.given().items():
             if url.startswith("http:") and not allow_http and not is_loopback(url.partition("?")[0]):
                 raise ValueError(f"{name} must be https; only a test network may set allow_http")
 
     def require(self, names: set[str]) -> None:
         """ValueError that tells which of `names` are missing."""
-        missing = names - {name for name, _ in self._given()}
+        missing = names - self.given().keys()
         if missing:
             raise ValueError(f"{', '.join(sorted(missing))} is needed in it, for no metadata document is read")
 
-    def metadata(self, issuer: str) -> Metadata:
-        """What we know of the server."""
-        return Metadata(
-            issuer=issuer,
-            jwks_uri=self.jwks_uri,
-            authorization_endpoint=self.authorization,
-            pushed_authorization_request_endpoint=self.pushed_authorization_request,
-            token_endpoint=self.token,
-            introspection_endpoint=self.introspection,
-            end_session_endpoint=self.end_session,
-            revocation_endpoint=self.revocation,
-        )
-
-    def _given(self) -> Iterator[tuple[str, str]]:
-        return ((name, url) for name, url in self if url is not None)
+    def given(self) -> Mapping[str, str]:
+        """Those that are set, by name."""
+        return {name: url for name, url in self if url is not None}

@@ -4,7 +4,7 @@ The authorization server being down never stops a program from starting: the fir
 fetches it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +102,20 @@ def read(document: dict[str, Any], issuer: str) -> Metadata:
         challenge_methods=_texts(document, "code_challenge_methods_supported"),
         id_token_algorithms=_texts(document, "id_token_signing_alg_values_supported") or (),
         response_algorithms=_texts(document, "authorization_signing_alg_values_supported") or (),
+    )
+
+
+def described(issuer: str, endpoints: Mapping[str, str]) -> Metadata:
+    """What is known of a server that publishes nothing: its endpoints, by the names of the settings."""
+    return Metadata(
+        issuer=issuer,
+        jwks_uri=endpoints.get("jwks_uri"),
+        authorization_endpoint=endpoints.get("authorization"),
+        pushed_authorization_request_endpoint=endpoints.get("pushed_authorization_request"),
+        token_endpoint=endpoints.get("token"),
+        introspection_endpoint=endpoints.get("introspection"),
+        end_session_endpoint=endpoints.get("end_session"),
+        revocation_endpoint=endpoints.get("revocation"),
     )
 
 

@@ -10,7 +10,6 @@ from proxy_world.fakes import Clock
 
 from extauthz.oauth.errors import AuthorizationServerError
 from extauthz.oauth.issuer import Issuer
-from extauthz.oauth.metadata import Metadata
 
 pytestmark = pytest.mark.anyio
 
@@ -87,7 +86,7 @@ async def test_a_server_without_metadata_is_known_by_the_settings() -> None:
     """Nothing is asked for but the keys, at the address that is given."""
     server = Server()
     del server.answers[DISCOVERY]
-    subject = Issuer(ISSUER, server.http(), server.clock, known=Metadata(issuer=ISSUER, jwks_uri=ISSUER + JWKS))
+    subject = Issuer(ISSUER, server.http(), server.clock, endpoints={"jwks_uri": ISSUER + JWKS})
     await subject.learn(lambda error: pytest.fail(str(error)))
     await subject.keys.verify(token())
     assert {request.url.path for request in server.asked} == {JWKS}
