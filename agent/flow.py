@@ -79,7 +79,7 @@ class Login:
             verifier=members["verifier"],
             started_at=members["iat"],
             openid=members["openid"],
-            max_age=members["max_age"],
+            max_age=members.get("max_age"),  # absent from cookies of the version before
         )
 
 
@@ -93,7 +93,7 @@ def authorization_parameters(client: Client, login: Login, extra: Mapping[str, s
     challenge = base64url(hashlib.sha256(login.verifier.encode()).digest())
     resource: Form = {"resource": client.resource} if client.resource else {}
     acr = {"acr_values": client.acr_values} if client.acr_values else {}
-    max_age = {} if login.max_age is None else {"max_age": str(login.max_age)}
+    lately = {} if login.max_age is None else {"max_age": str(login.max_age)}
     signed = {"response_mode": "jwt"} if client.response_mode == "jwt" else {}
     return {
         "client_id": client.client_id,
@@ -103,7 +103,7 @@ def authorization_parameters(client: Client, login: Login, extra: Mapping[str, s
         **resource,
         **acr,
         **extra,
-        **max_age,
+        **lately,
         "state": login.state,
         "nonce": login.nonce,
         "code_challenge": challenge,

@@ -14,8 +14,8 @@ from extauthz.oauth.errors import InvalidToken
 
 # Claims that served the login and mean nothing to the app.
 PROTOCOL_CLAIMS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
-# Kept all the same, hidden from the app: a refreshed ID token is compared with it.
-KEPT_CLAIMS = frozenset({"nonce"})
+# What never changes in a session: every refreshed ID token is compared with it, the nonce being hidden from the app.
+OF_THE_LOGIN = frozenset({"nonce", "auth_time"})
 
 
 def check_id_token(claims: Mapping[str, Any], client: Client, *, nonce: str | None, now: float) -> None:
@@ -72,9 +72,10 @@ def check_refreshed(claims: Mapping[str, Any], before: Mapping[str, Any]) -> Non
         raise InvalidToken("the refreshed ID token is older than the one before")
 
 
-def claims_to_keep(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """What a session remembers of an ID token."""
-    return {name: value for name, value in claims.items() if name not in PROTOCOL_CLAIMS - KEPT_CLAIMS}
+def claims_to_keep(claims: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a session remembers of an ID token, and of the login where the one that refreshed it leaves that out."""
+    first = {name: value for name, value in (before or {}).items() if name in OF_THE_LOGIN}
+    return first | {name: value for name, value in claims.items() if name not in PROTOCOL_CLAIMS - OF_THE_LOGIN}
 
 
 def claims_for_app(claims: Mapping[str, Any]) -> dict[str, Any]:

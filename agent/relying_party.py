@@ -101,8 +101,7 @@ class RelyingParty:
                 id_token.check_refreshed(claims, before)
         except InvalidToken as error:
             raise SessionOver from error
-        kept = id_token.claims_to_keep(claims)
-        return {**kept, "nonce": before["nonce"]} if "nonce" in before else kept
+        return id_token.claims_to_keep(claims, before)
 
     async def revoke(self, refresh_token: str) -> None:
         """End the grant, if that can be done now."""

@@ -127,10 +127,13 @@ async def test_t9_the_login_s_nonce_may_come_again(world: World) -> None:
 
 
 async def test_t9_what_is_left_out_is_no_contradiction(world: World) -> None:
-    """auth_time may be missing from a refreshed ID token."""
+    """auth_time may be missing from a refreshed ID token, and is remembered all the same."""
     browser = await world.log_in()
     await world.server.mode(id_token_overrides={"auth_time": None})
     assert (await browser.refresh()).status_code == 200
+    assert read(await browser.session())["id_token_claims"]["auth_time"] == int(START)
+    await world.server.mode(id_token_overrides={"auth_time": int(START) + 1})
+    assert (await failing(browser)).code == "session_expired"
 
 
 async def test_t10_a_forged_id_token_ends_the_session(world: World) -> None:
