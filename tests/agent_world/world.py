@@ -93,8 +93,17 @@ class World:
         return browser
 
 
-def create_world(folder: Path, *, jwks: Mapping[str, object] | None = None, **settings: Any) -> World:
-    """A fresh world; `settings` are added to the shop's, None removes one. `jwks`: the shop's client has no secret."""
+def create_world(
+    folder: Path,
+    *,
+    jwks: Mapping[str, object] | None = None,
+    encryption_jwk: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> World:
+    """A fresh world; `settings` are added to the shop's, None removes one.
+
+    `jwks`: the shop's client has no secret; `encryption_jwk`: the key it has registered to be encrypted for.
+    """
     clock = [START]
     private, public = new_key_pair("x25519")
     session_key = new_session_key()
@@ -103,15 +112,16 @@ def create_world(folder: Path, *, jwks: Mapping[str, object] | None = None, **se
     (folder / "secret").write_text(SECRET)
     (folder / "token-handler.yaml").write_text(yaml.safe_dump({"apps": _apps(settings)}))
     config = load(folder / "token-handler.yaml", Program.AGENT, {})
-    provider = IdpConfig(issuer=ISSUER, clients=_clients(settings, jwks), clock=lambda: clock[0])
+    provider = IdpConfig(issuer=ISSUER, clients=_clients(settings, jwks, encryption_jwk), clock=lambda: clock[0])
     server = Server(create_idp(provider, control=True), ISSUER)
     stream = io.StringIO()
-    apps = {name: _served(name, app, server, clock) for name, app in config.apps.items()}
+    log = Log(logger(LogConfig(level="debug", format="json"), stream))
+    apps = {name: _served(name, app, server, clock, log) for name, app in config.apps.items()}
     return World(
         clock=clock,
         server=server,
         apps=apps,
-        agent=create_app(list(apps.values()), Log(logger(LogConfig(level="debug", format="json"), stream))),
+        agent=create_app(list(apps.values()), log),
         private_key=read_private_key(private),
         ring=KeyRing([read_session_key(session_key)]),
         log=stream,
@@ -139,7 +149,9 @@ def _apps(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> tuple[Client, ...]:
+def _clients(
+    settings: Mapping[str, Any], jwks: Mapping[str, object] | None, encryption_jwk: Mapping[str, str] | None
+) -> tuple[Client, ...]:
     scope = "openid profile orders"
     homes = (HOME, settings.get("redirect_uri", HOME))
     shop = Client(
@@ -149,6 +161,7 @@ def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> 
         redirect_uris=homes,
         scope=scope,
         audiences=tuple(settings.get("resource", ())),
+        encryption_jwk=encryption_jwk,
     )
     return (
         shop,
@@ -156,7 +169,7 @@ def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> 
     )
 
 
-def _served(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, clock: list[float]) -> Served:
+def _served(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, clock: list[float], log: Log) -> Served:
     """As the program builds it, on our transport and our clock."""
 
     def now() -> float:
@@ -164,5 +177,5 @@ def _served(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, clo
 
     # The composition root reads the time module once; from then on its clocks are ours.
     with patch("agent.__main__.time", SimpleNamespace(time=now, monotonic=now)):
-        api = build_api(name, app, build_issuer(app, transport))
+        api = build_api(name, app, build_issuer(app, transport), log)
     return Served(name=name, path=app.agent_path, api=api, origins=app.origins)
