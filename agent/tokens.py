@@ -56,7 +56,7 @@ class TokenEndpoint:
         """Get new tokens. `extra`: allowed parameters of the app. Raises like `exchange`."""
         return await self._ask({**extra, "grant_type": "refresh_token", "refresh_token": refresh_token})
 
-    async def revoke(self, token: str, kind: TokenKind) -> None:
+    async def revoke(self, token: str, kind: TokenKind = "refresh_token") -> None:
         """End the token, and with a refresh token the grant, when the server offers to (RFC 7009).
 
         Raises AuthorizationServerError.

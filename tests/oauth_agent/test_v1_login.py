@@ -12,7 +12,8 @@ pytestmark = pytest.mark.anyio
 
 async def test_login_start_answers_the_url_and_nothing_else(world: V1World) -> None:
     """One member, with or without a body, and the request is the core's: PKCE, state and nonce."""
-    for extra in (None, []):
+    extras: list[list[dict[str, object]] | None] = [None, []]
+    for extra in extras:
         members = read_v1(await world.browser().start_login(extra))
         assert list(members) == ["authorizationRequestUrl"]
         asked = world.inner.asked_for(members["authorizationRequestUrl"])
