@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from agent import guard
+from agent import guard, issued
 from agent.api import Endpoint, Exchange, Members
 from agent.errors import AgentError, forbidden, invalid_request
 from agent.flow import Login, flow_of
@@ -100,16 +100,17 @@ class V1:
         kept = self._needed(call, self.jar.refresh_token)
         try:
             tokens = await self.relying_party.refresh(kept, {})
-            if tokens.refresh_token is not None:
-                # Before anything else can fail: the one in the browser may be spent already.
-                call.set_cookies.append(self.jar.set_refresh_token(tokens.refresh_token))
+            # Before anything else can fail: the one in the browser may be spent already.
+            call.set_cookies.extend(self._refresh_line(tokens.refresh_token, kept))
             await self._require_same_user(tokens, csrf)
         except SessionOver as error:
             call.set_cookies[:] = self.jar.clear_session()
             raise AgentError(401, "session_expired", "the session is over; log in again") from error
         lines = [self.jar.set_access_token(tokens.access_token)]
+        if self.jar.max_age is not None:
+            lines.append(self.jar.set_csrf(csrf))  # the same, for as long as the others
         if tokens.id_token is not None:
-            lines.append(self.jar.set_id_token(tokens.id_token))
+            lines.append(self.jar.set_id_token(self._signed(tokens)))
         call.set_cookies.extend(lines)
 
     async def logout(self, call: Exchange) -> Members:
@@ -168,10 +169,21 @@ class V1:
             self.jar.set_access_token(tokens.access_token),
             self.jar.set_csrf(csrf),
             self.jar.set_refresh_token(tokens.refresh_token),
-            self.jar.set_id_token(tokens.id_token),
+            self.jar.set_id_token(self._signed(tokens)),
         ]
         call.set_cookies.extend(lines)  # all or none: one that is too large must not leave half a session
         return csrf
+
+    def _refresh_line(self, renewed: str | None, kept: str) -> list[str]:
+        """A line where there is something new: a token, or how long the one of before lives."""
+        if renewed is None and self.jar.max_age is None:
+            return []
+        return [self.jar.set_refresh_token(renewed or kept)]
+
+    def _signed(self, tokens: Tokens) -> str | None:
+        """The ID token without the encryption it may have come in, for `claims` to read; verified by now."""
+        token = tokens.id_token
+        return None if token is None else issued.decrypted(token, self.relying_party.decryption)
 
     def _require_csrf(self, request: Request, csrf: str) -> None:
         # One value, whatever the number of lines: joined, as proxies join them, two are none of ours.

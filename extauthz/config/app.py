@@ -206,6 +206,7 @@ class AppConfig(LoginConfig):
         """Where the authorization server's endpoints are, None where it tells itself."""
         return None if self.endpoints is None else self.endpoints.given()
 
+    @property
     def api_version(self) -> str:
         """The version of the agent's API."""
         return self.api or next(api for api, format_ in COOKIES_OF.items() if format_ == self.cookie.format)

@@ -117,6 +117,7 @@ def described(issuer: str, endpoints: Mapping[str, str]) -> Metadata:
         pushed_authorization_request_endpoint=endpoints.get("pushed_authorization_request"),
         token_endpoint=endpoints.get("token"),
         introspection_endpoint=endpoints.get("introspection"),
+        userinfo_endpoint=endpoints.get("userinfo"),
         end_session_endpoint=endpoints.get("end_session"),
         revocation_endpoint=endpoints.get("revocation"),
     )

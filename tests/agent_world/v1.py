@@ -120,15 +120,23 @@ class V1World:
 
 
 def create_v1_world(
-    folder: Path, *, key: bytes | None = None, previous: bytes | None = None, beside: World | None = None, **more: Any
+    folder: Path,
+    *,
+    key: bytes | None = None,
+    previous: bytes | None = None,
+    cookie_max_age: int | None = None,
+    beside: World | None = None,
+    **more: Any,
 ) -> V1World:
     """A fresh world; `previous`: the key before, `more` settings are added to the shop's."""
     key = key or os.urandom(32)
     (folder / "encryption.key").write_text(key.hex())
-    cookie: dict[str, str] = {"format": "aes-gcm", "prefix": "example", "encryption_key_file": "encryption.key"}
+    cookie: dict[str, Any] = {"format": "aes-gcm", "prefix": "example", "encryption_key_file": "encryption.key"}
     if previous is not None:
         (folder / "previous.key").write_text(previous.hex())
         cookie["previous_encryption_key_file"] = "previous.key"
+    if cookie_max_age is not None:
+        cookie["max_age"] = cookie_max_age
     return V1World(inner=create_world(folder, beside=beside, cookie=cookie, **more), key=key)
 
 

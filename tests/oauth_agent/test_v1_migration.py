@@ -9,7 +9,8 @@ import yaml
 from agent.__main__ import build_api, build_issuer
 from agent.v1 import V1
 from demo.settings import merge
-from extauthz.config import Program, load
+from extauthz.config import LogConfig, Program, load
+from extauthz.telemetry import Log, logger
 
 MIGRATION = (Path(__file__).parent.parent.parent / "docs" / "migration.md").read_text()
 
@@ -26,4 +27,4 @@ def test_the_configuration_serves_for_both_programs(program: Program, tmp_path: 
     app = load(tmp_path / "token-handler.yaml", program, {}).apps["shop"]
     assert app.api_version == "v1"
     if program is Program.AGENT:
-        assert isinstance(build_api("shop", app, build_issuer(app)), V1)
+        assert isinstance(build_api("shop", app, build_issuer(app), Log(logger(LogConfig()))), V1)

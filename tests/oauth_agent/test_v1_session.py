@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 import jwt
 import pytest
-from agent_world import HOME, set_cookies
+from agent_world import HOME, ISSUER, set_cookies
 from agent_world.v1 import (
     AT,
     AUTH,
@@ -17,6 +17,9 @@ from agent_world.v1 import (
     failure,
     read_v1,
 )
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc.jwk import ECKey
 
 pytestmark = pytest.mark.anyio
 
@@ -153,6 +156,15 @@ async def test_a_server_without_user_info(world: V1World) -> None:
     assert "userinfo_endpoint" in world.inner.lines()[-2]["detail"]
 
 
+async def test_user_info_of_a_server_that_publishes_nothing(tmp_path: Path) -> None:
+    """Where it is asked stands in the settings."""
+    paths = {"authorization": "authorize", "token": "token", "jwks_uri": "jwks", "userinfo": "userinfo"}
+    endpoints = {name: f"{ISSUER}/{path}" for name, path in paths.items()}
+    world = create_v1_world(tmp_path, endpoints=endpoints, id_token_signed_response_alg="ES256")
+    browser = await world.log_in()
+    assert read_v1(await browser.call("GET", "userInfo"))["sub"] == "ada"
+
+
 async def test_claims_are_the_payload_of_the_id_token(world: V1World) -> None:
     """All of it, as the earlier agents tell it, without asking anybody."""
     browser = await world.log_in()
@@ -169,6 +181,21 @@ async def test_claims_beyond_ascii(world: V1World) -> None:
     browser = await world.log_in()
     response = await browser.call("GET", "claims")
     assert json.loads(response.content)["name"] == "Žofie 李 🎉"
+
+
+async def test_claims_of_an_encrypted_id_token(tmp_path: Path) -> None:
+    """The cookie has it as it was signed, after login and after refresh."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "encryption.pem").write_bytes(pem)
+    public = {name: str(value) for name, value in ECKey.import_key(pem).as_dict(private=False).items()}
+    world = create_v1_world(tmp_path, encryption_jwk=public, decryption_key_files=["encryption.pem"])
+    await world.inner.server.mode(encrypt=True)
+    browser = await world.log_in()
+    for _ in range(2):
+        assert world.opened(browser, ID).count(".") == 2
+        assert read_v1(await browser.call("GET", "claims"))["sub"] == "ada"
+        assert (await browser.refresh()).status_code == 204
 
 
 @pytest.mark.parametrize(("call", "name"), [("userInfo", AT), ("claims", ID)])

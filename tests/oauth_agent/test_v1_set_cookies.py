@@ -78,6 +78,18 @@ async def test_logout_clears_with_the_same_attributes(tmp_path: Path, setting: s
     assert browser.cookies == {}
 
 
+async def test_a_session_that_outlives_the_browser(tmp_path: Path) -> None:
+    """With cookie.max_age every refresh lengthens all it can, the CSRF token and what the server sends no more too."""
+    world = create_v1_world(tmp_path, cookie_max_age=86_400)
+    browser = await world.log_in()
+    csrf = world.opened(browser, "example-csrf")
+    await world.inner.server.mode(token_overrides={"refresh_token": None, "id_token": None})
+    lasting = [line.replace("; Secure", "; Max-Age=86400; Secure") for line in lines("own host", "auth", "at", "csrf")]
+    assert shapes(await browser.refresh()) == lasting
+    assert world.opened(browser, "example-csrf") == csrf
+    assert shapes(await browser.logout()) == lines("own host", *ENDED)
+
+
 @by_setting
 async def test_a_session_that_is_over_is_cleared_likewise(tmp_path: Path, setting: str) -> None:
     """Four lines and nothing else: what a refresh had begun to set is not among them."""
