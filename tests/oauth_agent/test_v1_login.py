@@ -49,6 +49,7 @@ async def test_extra_parameters_are_added(tmp_path: Path) -> None:
         pytest.param(["scope"], id="a text"),
         pytest.param({"scope": "a"}, id="no list"),
         pytest.param("scope=a", id="a text for a list"),
+        *(pytest.param(nothing, id=f"{nothing!r} for a list") for nothing in ({}, "", 0, False)),
     ],
 )
 async def test_other_parameters_are_refused(world: V1World, extra: object) -> None:
