@@ -140,5 +140,8 @@ class CookieJar:
         return self._line(name, value, life(self.max_age))
 
     def _line(self, name: str, value: str, life: str) -> str:
-        path = "/" if name == self.names.access_token else self.agent_path
-        return set_cookie(name, value, path=path, domain=self.parent_domain, life=life)
+        # A sibling host must not be able to hand somebody its own login or session: those only we can have set. With a
+        # Domain is only what the proxy has to see on another host.
+        path = self.agent_path if name == self.names.refresh_token else "/"
+        domain = self.parent_domain if name == self.names.access_token else None
+        return set_cookie(name, value, path=path, domain=domain, life=life)
