@@ -138,5 +138,8 @@ class CookieJar:
         return self._line(name, value, self.max_age, content)
 
     def _line(self, name: str, value: str, max_age: int | None, content: str = "a login") -> str:
-        path = "/" if name == self.names.access_token else self.agent_path
-        return set_cookie(name, value, path=path, domain=self.parent_domain, max_age=max_age, content=content)
+        # A sibling host must not be able to hand somebody its own login or session: those only we can have set. With a
+        # Domain is only what the proxy has to see on another host.
+        path = self.agent_path if name == self.names.refresh_token else "/"
+        domain = self.parent_domain if name == self.names.access_token else None
+        return set_cookie(name, value, path=path, domain=domain, max_age=max_age, content=content)

@@ -235,7 +235,7 @@ async def logged_in(world: World, call: Callable[[Browser], Awaitable[httpx2.Res
 async def garbage(world: World) -> httpx2.Response:
     """A session cookie nobody has sealed."""
     browser = world.browser()
-    browser.plant("__Secure-shop-id", "garbage")
+    browser.plant("__Host-Http-shop-id", "garbage")
     return await browser.session()
 
 
