@@ -23,6 +23,7 @@ from agent.refreshes import Refreshes
 from agent.set_cookies import CookieJar
 from agent.tokens import TokenEndpoint
 from extauthz import __version__
+from extauthz.backlog import Backlog
 from extauthz.config import AppConfig, Config, Program, cookie_names
 from extauthz.config.client import Registration
 from extauthz.config.command import config_group, config_option, fail, load_or_exit
@@ -53,21 +54,21 @@ main.add_command(config_group(Program.AGENT))
 def serve(file: Path) -> None:
     """Serve the agents of all apps until SIGTERM or SIGINT."""
     config = load_or_exit(file, Program.AGENT)
-    log = Log(logger(config.log))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     listener = _listen(config.agent.listen)
-    settings = uvicorn.Config(
-        build_app(config, log),
-        loop="uvloop",
-        http="h11",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    uvicorn.Server(settings).run(sockets=[listener])
+    with Backlog() as lines:
+        settings = uvicorn.Config(
+            build_app(config, Log(logger(config.log, lines), lines)),
+            loop="uvloop",
+            http="h11",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        uvicorn.Server(settings).run(sockets=[listener])
 
 
 def build_app(config: Config, log: Log) -> Starlette:

@@ -58,6 +58,8 @@ class Proxy:
     def __init__(self, config: Config, issuers: Mapping[str, Issuer], log: Log) -> None:
         self._settings, self._log = config.extauthz, log
         metrics = Metrics()
+        if log.backlog is not None:
+            log.backlog.dropped = metrics.dropped
         http = self._settings.http
         # The resolver tells more of a user than the app may ask for; where nobody can ask it, nothing is kept for it.
         told = resolver.CLAIMS if http.listen else frozenset[str]()

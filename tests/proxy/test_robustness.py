@@ -31,25 +31,29 @@ from extauthz.telemetry import Log
 class FullDisk:
     """A logger whose every line fails."""
 
+    def is_enabled_for(self, _level: int) -> bool:
+        """Every level."""
+        return True
+
     def info(self, *_: object, **__: object) -> None:
         """No space left on device."""
         raise OSError(28, "No space left on device")
 
-    error = info
+    debug = error = info
 
 
 @pytest.mark.anyio
 async def test_a_full_disk_does_not_abort_a_check() -> None:
     """When no log line can be written the client is still refused, and the call is not an error to Envoy."""
     async with open_door(Proxy()) as door:
-        door.door._log = Log(FullDisk())  # type: ignore[arg-type]  # the two methods that are used
+        door.door._log = Log(FullDisk())  # type: ignore[arg-type]  # the methods that are used
         answer = await door.check(by_map(usual=()))
     assert answer.denied_response.status.code == 403
 
 
 def test_a_line_that_cannot_be_written_is_left_out() -> None:
     """A full disk costs the log its lines, and no user an answer."""
-    log = Log(FullDisk())  # type: ignore[arg-type]  # the two methods that are used
+    log = Log(FullDisk())  # type: ignore[arg-type]  # the methods that are used
     log.note("listening")
     log.trouble("shop", Reason.INTERNAL_ERROR, ValueError())
 

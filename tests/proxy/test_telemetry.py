@@ -42,14 +42,14 @@ async def test_one_line_for_each_decision() -> None:
     for line in lines:
         assert line.pop("timestamp").endswith("Z")
         assert line.pop("ms") >= 0
-    usual = {"event": "decision", "level": "info", "app": "shop", "door": "grpc"}
+    usual = {"event": "decision", "level": "debug", "app": "shop", "door": "grpc"}
     usual |= {"host": "api.shop.example", "method": "GET"}
     assert lines == [
         usual | {"decision": "allow", "status": 200, "path": "/orders", "request_id": "r-1", "cached": False},
         usual | {"decision": "allow", "status": 200, "path": "/a/b", "request_id": "", "cached": True},
         usual
         | {"decision": "no_credentials", "status": 401, "path": "/orders", "request_id": "", "cached": True}
-        | {"method": "HEAD"},
+        | {"method": "HEAD", "level": "info"},
     ]
 
 
@@ -127,12 +127,14 @@ def test_an_error_of_ours_says_what() -> None:
     assert (log["detail"], "where" in log) == ("introspection answered status 500", False)
 
 
-@pytest.mark.parametrize(("level", "lines"), [("debug", 2), ("info", 2), ("warning", 1), ("error", 1)])
+@pytest.mark.parametrize(("level", "lines"), [("debug", 4), ("info", 3), ("warning", 1), ("error", 1)])
 def test_levels(level: str, lines: int) -> None:
-    """Decisions are information, troubles are errors, and the configured level is kept."""
+    """What passed is for debugging, what did not, or only in a dry run, is information; troubles are errors."""
     out = io.StringIO()
     log = Log(logger(LogConfig(level=level, format="json"), out))  # type: ignore[arg-type]
     log.decided(ask(), **FACTS)
+    log.decided(ask(), **FACTS | {"decision": "dry_run", "waived": "no_credentials"})
+    log.decided(ask(), **FACTS | {"decision": "no_credentials", "status": 401})
     log.trouble("shop", "as_error", ValueError())
     assert len(out.getvalue().splitlines()) == lines
 
