@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from proxy_world.asking import ask
-from proxy_world.door import USUAL, by_header_map, by_map, open_door
+from proxy_world.door import USUAL, GrpcServer, by_header_map, by_map, open_door
 from proxy_world.fakes import Proxy, log_to
 
 from extauthz.config import LogConfig
@@ -31,10 +31,10 @@ each_escape = pytest.mark.parametrize("text", ESCAPES.values(), ids=ESCAPES.keys
 
 
 @pytest.mark.anyio
-async def test_one_line_for_each_decision() -> None:
+async def test_one_line_for_each_decision(server: GrpcServer) -> None:
     """Each decision, at once or after asking, for or against, is one line of JSON with what operators look for."""
     proxy = Proxy()
-    async with open_door(proxy) as door:
+    async with open_door(proxy, server) as door:
         await door.check(by_map(("x-request-id", "r-1")))
         await door.check(by_map(path="/a/b?token=canary"))
         await door.check(by_map(usual=USUAL[:2], method="HEAD"))
@@ -55,9 +55,9 @@ async def test_one_line_for_each_decision() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("raw", [False, True], ids=["map", "header map"])
-async def test_a_client_cannot_write_lines(raw: bool) -> None:
+async def test_a_client_cannot_write_lines(server: GrpcServer, raw: bool) -> None:
     """Whatever a client puts into its request, the log has one line for it, and every line is JSON."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         for text in ESCAPES.values():
             legal = text.encode("utf-8", "replace").decode()
             if raw:
