@@ -1,7 +1,7 @@
 """What sessions weigh: a process of its own remembers many, one by one, and looks at itself.
 
-`python -m bench.memory SESSIONS` prints megabytes before, with SESSIONS remembered, and after as many again, when the
-first have made room; and what a full garbage collection then takes.
+`python -m bench.memory SESSIONS` prints MiB before, with SESSIONS remembered, and after as many again, when the first
+have made room; and how long a full garbage collection then keeps everybody waiting.
 """
 
 import asyncio
@@ -12,55 +12,54 @@ import sys
 import time
 from pathlib import Path
 
+from bench.processes import python
 from bench.proxy import Proxy, proxy
 from bench.questions import as_reference
-
+from extauthz.cookies.header import CookieHeader
+from extauthz.request import Request
+from extauthz.serve import leave_alone
 
 MIB = 1024 * 1024
+PAGE_BYTES = 4096
 
 
 def measure(sessions: int) -> dict[str, float]:
     """MiB and seconds, from another process."""
-    command = [sys.executable, "-m", "bench.memory", str(sessions)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    told = subprocess.run(python("bench.memory", str(sessions)), capture_output=True, check=True).stdout
     figures: dict[str, float] = json.loads(told)
     return figures
 
 
 def main(sessions: int) -> None:
     """Measure in this process."""
-    with proxy() as subject:
-        subject.memory.answers._max_entries = sessions  # the bound under test, at whatever size is asked for
+    with proxy(max_entries=sessions, opens_all=True) as subject:
         subject.know(as_reference(subject.cookie()))
-
+        leave_alone()
         empty = _resident()
         asyncio.run(_remember(subject, sessions))
         full = _resident()
-        started = time.process_time()
-        gc.collect()
-        collecting = time.process_time() - started
+        seconds = _collecting()
         asyncio.run(_remember(subject, sessions))
-        sys.stdout.write(
-            json.dumps(
-                {
-                    "empty_mib": empty,
-                    "full_mib": full,
-                    "turned_over_mib": _resident(),
-                    "collect_seconds": collecting,
-                    "remembered": len(subject.memory.answers),
-                }
-            )
-        )
+        figures = {"empty_mib": empty, "full_mib": full, "turned_over_mib": _resident(), "collecting_seconds": seconds}
+        print(json.dumps({**figures, "remembered": len(subject.memory.answers)}))
 
 
 async def _remember(subject: Proxy, sessions: int) -> None:
     for _ in range(sessions):
-        await subject.learn([as_reference(subject.cookie())])
+        cookies = CookieHeader((subject.unsealed(),))
+        headers = {"token-handler-version": "1"}
+        await subject.learn(Request(method="GET", path="/", host="localhost", headers=headers, cookies=cookies))
+
+
+def _collecting() -> float:
+    started = time.process_time()
+    gc.collect()
+    return time.process_time() - started
 
 
 def _resident() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096 / MIB
+    return pages * PAGE_BYTES / MIB
 
 
 if __name__ == "__main__":

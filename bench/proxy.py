@@ -24,8 +24,10 @@ from extauthz.doors.desk import Desk
 from extauthz.metrics import Metrics
 from extauthz.outcome import Bearer, UpstreamToken
 from extauthz.policy import Rule
+from extauthz.request import Request
 from extauthz.telemetry import Log, logger
 from extauthz.upstream import OneForAll
+from extauthz.upstream.claims import audiences, scopes
 
 APP = "shop"
 CONFIG = """\
@@ -55,19 +57,32 @@ class KnowsAll(OneForAll):
             bearer=Bearer(secrets.token_urlsafe(JWT_BYTES)),
             expires_at=time.time() + 7200,
             max_age=inf,
-            scopes=frozenset({"orders", "openid"}),
-            audiences=frozenset({"api"}),
+            scopes=scopes({"scope": "orders openid"}),
+            audiences=audiences({"aud": "api"}),
             claims=claims,
         )
+
+
+class OpensAll:
+    """Takes a token for a cookie: to seal and open takes longer than all that is to be weighed."""
+
+    def admit(self, value: str) -> None:
+        """Whatever it is."""
+
+    def open(self, value: str) -> AccessToken:
+        """The value itself."""
+        return AccessToken(token=value)
 
 
 class Proxy:
     """Desk and authorizer as `extauthz serve` builds them; the log goes nowhere."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, opens_all: bool) -> None:
         issuers = {name: build_issuer(app, time.monotonic) for name, app in config.apps.items()}
         built = build_apps(config, issuers, wall=time.time)
         apps = [replace(app, ways={**app.ways, PHANTOM: KnowsAll()}) for app in built]
+        if opens_all:
+            apps = [replace(app, opener=OpensAll()) for app in apps]
         self._null = Path(os.devnull).open("w")  # noqa: SIM115  # for as long as the proxy
         log = Log(logger(config.log, self._null))
         self.memory = build_memory(config, time.monotonic)
@@ -89,21 +104,24 @@ class Proxy:
         token = AccessToken(token=secrets.token_urlsafe(32), issued_at=int(time.time()), session_id="s" * 22)
         return f"{self._name}={self._sealer.seal(token.to_bytes())}"
 
+    def unsealed(self) -> str:
+        """One that only `OpensAll` opens, as long as another."""
+        return f"{self._name}={secrets.token_urlsafe(138)}"
+
     def know(self, message: bytes) -> None:
         """Have the session of this question remembered."""
-        asyncio.run(self.learn([message]))
+        asyncio.run(self.learn(messages.read(message)))
 
-    async def learn(self, questions: list[bytes]) -> None:
-        """Have these sessions remembered."""
-        for message in questions:
-            found = self.authorizer.decide(messages.read(message))
-            if isinstance(found, Pending):
-                await self.authorizer.complete(found)
+    async def learn(self, request: Request) -> None:
+        """Have the session of this request remembered."""
+        found = self.authorizer.decide(request)
+        if isinstance(found, Pending):
+            await self.authorizer.complete(found)
 
 
 @contextmanager
-def proxy() -> Iterator[Proxy]:
-    """A proxy with keys of its own."""
+def proxy(*, max_entries: int = 100_000, opens_all: bool = False) -> Iterator[Proxy]:
+    """A proxy with keys of its own, that remembers so many sessions."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         private, public = new_key_pair("x25519")
@@ -112,5 +130,6 @@ def proxy() -> Iterator[Proxy]:
         (folder / "session.key").write_bytes(new_session_key())
         (folder / "client.secret").write_text("secret")
         (folder / "config.yaml").write_text(CONFIG)
-        with Proxy(load(folder / "config.yaml", Program.EXTAUTHZ, {})) as made:
+        environ = {"TOKEN_HANDLER__EXTAUTHZ__CACHE__MAX_ENTRIES": str(max_entries)}
+        with Proxy(load(folder / "config.yaml", Program.EXTAUTHZ, environ), opens_all=opens_all) as made:
             yield made

@@ -11,7 +11,7 @@ BROWSER = {
     ":path": PATH,
     ":scheme": "https",
     "sec-ch-ua-platform": '"Linux"',
-    "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+    "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0",
     "accept": "application/json, text/plain, */*",
     "sec-ch-ua": '"Chromium";v="156", "Not.A/Brand";v="24", "Google Chrome";v="156"',
     "sec-ch-ua-mobile": "?0",

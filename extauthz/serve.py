@@ -1,6 +1,7 @@
 """The composition root of the OAuth Proxy: builds every part in dependency order, starts it, and stops it in peace."""
 
 import asyncio
+import gc
 import resource
 import signal
 import time
@@ -41,6 +42,7 @@ async def serve(config: Config, log: Log) -> None:
     issuers = {name: build_issuer(app, time.monotonic) for name, app in config.apps.items()}
     proxy = Proxy(config, issuers, log)
     await proxy.start()
+    leave_alone()
     for address in _open_to_strangers(config.extauthz.http):
         log.warn("open", address=address, detail="whoever reaches it can ask: set shared_secret_file or client_ca_file")
     log.note("listening", addresses=" ".join(proxy.listeners))
@@ -110,6 +112,12 @@ class Proxy:
         """Until this is over, `/readyz` says that we wait for the app's authorization server."""
         await self._unknown[app].learn(lambda error: self._log.trouble(app, error.trouble, error))
         del self._unknown[app]
+
+
+def leave_alone() -> None:
+    """Have the garbage collector look no more at what is here for good: the modules, and the settings."""
+    gc.collect()
+    gc.freeze()
 
 
 def _open_to_strangers(http: HttpConfig) -> list[str]:
