@@ -1,7 +1,11 @@
 """What Envoy asks about a browser's request: all it has, or what the reference configuration lets out of it."""
 
-from envoy_data_plane.envoy.config.core import v3 as core
-from envoy_data_plane.envoy.service.auth import v3 as auth
+import warnings
+
+with warnings.catch_warnings():  # the generated code uses what pydantic means to give up
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from envoy_data_plane.envoy.config.core import v3 as core
+    from envoy_data_plane.envoy.service.auth import v3 as auth
 
 PATH = "/api/orders?page=2&size=50"
 # A fetch of Chrome's on another origin of the same site, with the four pseudo headers and what Envoy adds.

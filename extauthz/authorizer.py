@@ -131,7 +131,9 @@ class Authorizer:
     def _again(self, question: Hashable) -> Decision | None:
         """What was answered to the same question, if its session is still remembered as it was."""
         last = self._lately.get(question)
-        if last is None or self._memory.get(last.key) is not last.token or last.token.expires_at <= self._clock():
+        if last is None or self._memory.answers.get(last.key) is not last.token:
+            return None
+        if last.token.expires_at <= self._clock():
             return None
         return last.decision
 

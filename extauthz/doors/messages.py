@@ -82,13 +82,18 @@ def _from_headers(headers: MutableMapping[str, str]) -> tuple[Mapping[str, str],
     if cookie is None:
         return headers, NO_COOKIES
     del headers["cookie"]
-    return headers, CookieHeader((cookie,), comma_joined=True)
+    return headers, CookieHeader((cookie,), True)
 
 
 def _from_header_map(entries: Iterable[HeaderValue]) -> tuple[Mapping[str, str], CookieHeader]:
     # Bytes that are not UTF-8 become lone surrogates: they equal nothing we compare with, and are never sent on.
-    lines = [(_lower(e.key), e.raw_value.decode("utf-8", "surrogateescape") or e.value) for e in entries]
-    return collect(lines, comma_joined=False)
+    lines = [(entry.key, entry.raw_value.decode("utf-8", "surrogateescape") or entry.value) for entry in entries]
+    headers = dict(lines)
+    names = "".join(headers)
+    if len(headers) < len(lines) or not names.isascii() or names != names.lower():
+        return collect(((_lower(name), value) for name, value in lines), comma_joined=False)
+    cookie = headers.pop("cookie", None)
+    return headers, CookieHeader(() if cookie is None else (cookie,))
 
 
 def _lower(name: str) -> str:
