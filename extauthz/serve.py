@@ -12,13 +12,14 @@ import uvloop
 from extauthz.authorizer import Authorizer
 from extauthz.build import asks, build_apps, build_issuer, build_memory, published_keys
 from extauthz.config import Config
+from extauthz.config.grpc_server import chosen
 from extauthz.config.listening import PREFIX
 from extauthz.config.model import HttpConfig
 from extauthz.config.values import is_loopback
 from extauthz.doors import jwks, resolver
 from extauthz.doors.desk import Desk
 from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
-from extauthz.doors.grpc import GrpcDoor
+from extauthz.doors.grpc_door import grpc_door
 from extauthz.doors.http import doors
 from extauthz.doors.http_server import HttpServer
 from extauthz.doors.operations import Operations
@@ -45,7 +46,8 @@ async def serve(config: Config, log: Log) -> None:
     leave_alone()
     for address in _open_to_strangers(config.extauthz.http):
         log.warn("open", address=address, detail="whoever reaches it can ask: set shared_secret_file or client_ca_file")
-    log.note("listening", addresses=" ".join(proxy.listeners))
+    server = chosen(config.extauthz.grpc_server, reflection=config.extauthz.reflection)
+    log.note("listening", addresses=" ".join(proxy.listeners), grpc_server=server)
     await stopped.wait()
     log.note("draining", seconds=config.extauthz.drain_seconds)
     await proxy.stop()
@@ -81,7 +83,7 @@ class Proxy:
             wait=http.timeout_seconds,
             more=public,
         )
-        self._grpc = GrpcDoor(desk, log, reflection=self._settings.reflection, tls=self._settings.tls)
+        self._grpc = grpc_door(self._settings, desk, log)
         self._http = HttpServer(application, log, http.tls)
         self._operations = Operations(metrics, waiting_for=self._unknown, more=public)
         self._operations_server = HttpServer(self._operations.application(), log)
