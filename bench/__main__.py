@@ -9,7 +9,7 @@ import click
 from bench import gateway, inprocess, load, memory, misses, plot, servers, workers
 from bench.figures import Figures
 from bench.results import Results
-from bench.world import World, world
+from bench.world import ASKED, World, world
 
 ROOT = Path(__file__).parent.parent
 JSON = ROOT / "bench" / "results.json"
@@ -100,11 +100,11 @@ def of_the_world(results: Results, running: World, takes: int) -> None:
 def of_the_gateway(results: Results, running: World, takes: int) -> None:
     """With and without asking the proxy."""
     through = gateway.measure(running, takes)
-    for route in ("tcp", "unix"):
+    for route in ASKED:
         for key, words, unit in (("p50", "p50", "ms"), ("p99", "p99", "ms"), ("envoy", "Envoy", "us CPU")):
             added = through[route][key].less(through["none"][key])
-            results.add(f"through Envoy, asking over {route}: {words}, added", added, unit)
-        results.add(f"through Envoy, asking over {route}: the proxy", through[route]["proxy"], "us CPU")
+            results.add(f"through Envoy, {route}: {words}, added", added, unit)
+        results.add(f"through Envoy, {route}: the proxy", through[route]["proxy"], "us CPU")
 
 
 def of_workers(results: Results, running: World, takes: int) -> None:

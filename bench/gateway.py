@@ -1,5 +1,6 @@
 """What asking the proxy adds to a request through a real Envoy, over TCP and over a unix socket."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,12 @@ import httpx2
 
 from bench.figures import Figures
 from bench.load import Load, drive
+from bench.processes import POLL_SECONDS, START_SECONDS
 from bench.questions import BROWSER, NEIGHBOURS
-from bench.world import ROUTES, World
+from bench.world import ASKED, ROUTES, World
 
 CALLS = 1000  # one after the other, for the time each takes
+BUSY_STREAMS = 4  # few enough that no call waits for as long as Envoy does
 DROPPED = ("x-forwarded-for", "x-forwarded-proto", "x-request-id")  # Envoy's own
 
 
@@ -35,7 +38,8 @@ def measure(world: World, takes: int) -> dict[str, dict[str, Figures]]:
     found: dict[str, list[Take]] = {route: [] for route in ROUTES}
     for number in range(takes + 1):
         for route, taken in found.items():
-            take = _take(world, f"http://127.0.0.1:{world.ports[route]}/api/orders", headers)
+            url = f"http://127.0.0.1:{world.ports[route]}/api/orders"
+            take = _take(world, url, headers, fast=ASKED.get(route) == "fast")
             if number:
                 taken.append(take)
     return {
@@ -46,9 +50,9 @@ def measure(world: World, takes: int) -> dict[str, dict[str, Figures]]:
     }
 
 
-def _take(world: World, url: str, headers: Mapping[str, str]) -> Take:
-    pids = [world.local.pid("envoy"), world.local.pid("extauthz")]
-    busy = drive(url, headers, pids)
+def _take(world: World, url: str, headers: Mapping[str, str], *, fast: bool) -> Take:
+    pids = [world.local.pid("envoy"), world.fast if fast else world.local.pid("extauthz")]
+    busy = drive(url, headers, pids, streams=BUSY_STREAMS, calls=CALLS // 2)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "times"
         more = (f"--log-file={file}",)
@@ -66,7 +70,9 @@ def _require_asked(world: World, headers: Mapping[str, str]) -> None:
     """Raise AssertionError unless the proxy is asked where it should be, and lets the measured request through."""
     bare = {name: value for name, value in headers.items() if name != "cookie"}
     for route, port in world.ports.items():
-        url = f"http://127.0.0.1:{port}/api/orders"
+        url, deadline = f"http://127.0.0.1:{port}/api/orders", time.monotonic() + START_SECONDS
+        while httpx2.get(url, headers=dict(headers)).status_code == 503 and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)  # Envoy has not looked after this proxy's health again yet
         statuses = (httpx2.get(url, headers=dict(headers)).status_code, httpx2.get(url, headers=bare).status_code)
         if statuses != (200, 200 if route == "none" else 401):
             raise AssertionError(f"{route}: {statuses}")

@@ -17,9 +17,11 @@ POLL_SECONDS = 0.05
 
 
 @contextmanager
-def running(command: Sequence[str], **options: Mapping[str, str] | int | None) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], environ: Mapping[str, str] | None = None, *, stdout: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process until the block ends."""
-    with subprocess.Popen(command, **options) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, env=environ, stdout=stdout) as process:
         try:
             yield process
         finally:

@@ -1,17 +1,14 @@
 """Checks a second of one worker and of two, each asked on a listener of its own."""
 
-import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 from bench.figures import Figures
 from bench.load import check
 from bench.processes import free_port, running, wait_until_listening
 from bench.questions import as_reference
-from bench.world import World
+from bench.world import World, serve
 from extauthz.config.model import ProxyConfig
 
 
@@ -40,12 +37,7 @@ def _rate(ports: list[int], question: bytes) -> float:
 def _workers(world: World, count: int) -> Iterator[list[int]]:
     """A proxy with so many workers, and the port of each."""
     port = free_port()
-    environ = {
-        "TOKEN_HANDLER__EXTAUTHZ__LISTEN": f"[127.0.0.1:{port}]",
-        "TOKEN_HANDLER__EXTAUTHZ__WORKERS": str(count),
-    }
-    command = [str(Path(sys.executable).parent / "extauthz"), "serve", "--config", str(world.local.settings.config)]
-    with running(command, env={**os.environ, **environ}) as process:
+    with running(*serve(world.local, {"LISTEN": f"[127.0.0.1:{port}]", "WORKERS": str(count)})) as process:
         ports = [port + place for place in range(count)]
         for one in ports:
             wait_until_listening(one, process)

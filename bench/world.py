@@ -1,6 +1,8 @@
 """The demo's programs with a person logged in, and an Envoy that answers by itself, the proxy asked first or not."""
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from typing import Any
 import httpx2
 import yaml
 
-from bench.processes import free_port
+from bench.processes import free_port, running, wait_until_listening
 from demo.browser import Browser
 from demo.settings import APP, Settings
 from demo.world import LocalWorld, free_places
@@ -22,7 +24,9 @@ from extauthz.cookies.keys import read_private_key
 from extauthz.cookies.purpose import Purpose
 
 AT = f"__Host-Http-{APP}-at"
-ROUTES = ("none", "tcp", "unix")  # how Envoy asks the proxy
+# How Envoy asks which of the proxy's two servers; the sockets are named alike.
+ASKED = {"grpcio over tcp": "grpcio", "grpcio over unix": "grpcio", "fast over tcp": "fast", "fast over unix": "fast"}
+ROUTES = ("none", *ASKED)
 ANSWER = {
     "name": "all",
     "virtual_hosts": [
@@ -36,10 +40,10 @@ ANSWER = {
 
 
 class World:
-    """A running world. `ports`: Envoy's listeners by how it asks the proxy there."""
+    """A running world. `ports`: Envoy's listeners by how it asks the proxy there; `fast`: the other proxy's process."""
 
-    def __init__(self, local: LocalWorld, ports: Mapping[str, int], token: str) -> None:
-        self.local, self.ports = local, ports
+    def __init__(self, local: LocalWorld, ports: Mapping[str, int], fast: int, token: str) -> None:
+        self.local, self.ports, self.fast = local, ports, fast
         self._token = token
         key = read_private_key((local.settings.folder / "cookie-private.pem").read_bytes())
         self._sealer = Sealer(key.public_key(), Purpose(APP, AT))
@@ -68,16 +72,27 @@ class Prepared(Settings):
     """The demo's settings, and more listeners for Envoy and the proxy."""
 
     __slots__ = ()
-    ports: Mapping[str, int]
+    ports: Mapping[str, int]  # of the class, for there is one world at a time
+    fast: int
 
     def write(self) -> None:
         """Write all files."""
         super().write()
         document = yaml.safe_load(self.config.read_text())
-        document["extauthz"]["listen"].append(f"unix:{self.folder}/extauthz.sock")
+        document["extauthz"]["listen"].append(f"unix:{self.folder}/grpcio.sock")
+        document["extauthz"]["grpc_server"] = "grpcio"
         self.config.write_text(yaml.safe_dump(document))
         envoy = json.loads(self.envoy.read_text())
-        _add_listeners(envoy["static_resources"], self.ports, f"{self.folder}/extauthz.sock")
+        resources = envoy["static_resources"]
+        tcp = next(cluster for cluster in resources["clusters"] if cluster["name"] == "extauthz")
+        for route, server in ASKED.items():
+            place: dict[str, Any] = {"pipe": {"path": f"{self.folder}/{server}.sock"}}
+            if route.endswith("tcp"):
+                port = self.fast if server == "fast" else self.places.extauthz[1]
+                place = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+            resources["clusters"].append(_cluster(tcp, route, place))
+        reference = resources["listeners"][0]
+        resources["listeners"] += [_listener(reference, route, port) for route, port in self.ports.items()]
         self.envoy.write_text(json.dumps(envoy))
 
 
@@ -85,11 +100,19 @@ class Prepared(Settings):
 def world() -> Iterator[World]:
     """All of it, until the block ends."""
     with TemporaryDirectory() as folder:
-        ports = {route: free_port() for route in ROUTES}
         settings = Prepared(folder=Path(folder), places=free_places())
-        Prepared.ports = ports
-        with LocalWorld(settings, control=True) as local:
-            yield World(local, ports, _log_in(local))
+        Prepared.ports, Prepared.fast = {route: free_port() for route in ROUTES}, free_port()
+        listen = f"[127.0.0.1:{Prepared.fast},unix:{folder}/fast.sock]"
+        environ = {"LISTEN": listen, "GRPC_SERVER": "fast", "REFLECTION": "false"}
+        with LocalWorld(settings, control=True) as local, running(*serve(local, environ)) as fast:
+            wait_until_listening(Prepared.fast, fast)
+            yield World(local, Prepared.ports, fast.pid, _log_in(local))
+
+
+def serve(local: LocalWorld, environ: Mapping[str, str]) -> tuple[list[str], Mapping[str, str]]:
+    """Command and environment for another proxy, with other settings than the world's."""
+    command = [str(Path(sys.executable).parent / "extauthz"), "serve", "--config", str(local.settings.config)]
+    return command, {**os.environ, **{f"TOKEN_HANDLER__EXTAUTHZ__{name}": value for name, value in environ.items()}}
 
 
 def _log_in(local: LocalWorld) -> str:
@@ -99,15 +122,12 @@ def _log_in(local: LocalWorld) -> str:
         return SealedAccessTokens(Opener([key], Purpose(APP, AT))).open(browser.cookies()[AT]).token
 
 
-def _add_listeners(resources: dict[str, Any], ports: Mapping[str, int], socket: str) -> None:
-    reference = resources["listeners"][0]
-    tcp = next(cluster for cluster in resources["clusters"] if cluster["name"] == "extauthz")
-    unix = deepcopy(tcp) | {"name": "extauthz-unix", "type": "STATIC"}
-    unix["load_assignment"]["cluster_name"] = unix["name"]
-    unix["load_assignment"]["endpoints"] = [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": socket}}}}]}]
-    resources["clusters"].append(unix)
-    for route, port in ports.items():
-        resources["listeners"].append(_listener(reference, route, port))
+def _cluster(tcp: dict[str, Any], route: str, place: dict[str, Any]) -> dict[str, Any]:
+    """The reference's cluster for the proxy, elsewhere."""
+    cluster = deepcopy(tcp) | {"name": route, "type": "STATIC"}
+    endpoints = [{"lb_endpoints": [{"endpoint": {"address": place}}]}]
+    cluster["load_assignment"] = {"cluster_name": route, "endpoints": endpoints}
+    return cluster
 
 
 def _listener(reference: dict[str, Any], route: str, port: int) -> dict[str, Any]:
@@ -121,6 +141,6 @@ def _listener(reference: dict[str, Any], route: str, port: int) -> dict[str, Any
         if found["name"].endswith("ext_authz"):
             if route == "none":
                 manager["http_filters"].remove(found)
-            elif route == "unix":
-                found["typed_config"]["grpc_service"]["envoy_grpc"]["cluster_name"] = "extauthz-unix"
+            else:
+                found["typed_config"]["grpc_service"]["envoy_grpc"]["cluster_name"] = route
     return listener

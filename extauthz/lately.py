@@ -20,7 +20,8 @@ MAX_ANSWERS = 4096
 MAX_BYTES = 32 * 1024 * 1024
 COPIES = 4  # of what an answer sets: in the question, in the decision, in the bytes of a door, and some of each apart
 
-READ = frozenset({"authorization", "origin", "sec-fetch-site", CSRF_HEADER, ASKED_METHOD, ASKED_HEADERS})
+READ = frozenset({"authorization", "origin", "sec-fetch-site", CSRF_HEADER})
+READ_OF_OPTIONS = READ | {ASKED_METHOD, ASKED_HEADERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class Lately:
     """Answers by question. `clock`: seconds of any origin."""
 
     def __init__(self, policies: Sequence[Policy], clock: Callable[[], float]) -> None:
-        pairs = (policy.double_submit for policy in policies)
-        self._names = tuple(READ.union(pair.header for pair in pairs if pair is not None))
+        pairs = {policy.double_submit.header for policy in policies if policy.double_submit is not None}
+        self._names, self._names_of_options = tuple(READ | pairs), tuple(READ_OF_OPTIONS | pairs)
         self._paths_differ = any(policy.routes for policy in policies)
         self._identities = tuple(policy.identity for policy in policies if policy.identity.claims)
         self._answers: Cache[Answer] = Cache(max_entries=MAX_ANSWERS, max_bytes=MAX_BYTES, clock=clock)
@@ -46,6 +47,7 @@ class Lately:
     def question(self, request: Request) -> Hashable:
         """All that counts of a request."""
         headers, cookies = request.headers, request.cookies
+        names = self._names_of_options if request.method == "OPTIONS" else self._names
         return (
             request.method,
             request.path if self._paths_differ else bool(request.path),
@@ -53,7 +55,7 @@ class Lately:
             cookies.lines,
             cookies.comma_joined,
             frozenset(request.context.items()) if request.context else None,
-            *map(headers.get, self._names),
+            *map(headers.get, names),
             *(identity.other_spellings(headers) for identity in self._identities),
         )
 
