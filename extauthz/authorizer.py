@@ -129,13 +129,13 @@ class Authorizer:
             return self._internal(request, error)
 
     def _again(self, question: Hashable) -> Decision | None:
-        """What was answered to the same question, if its session is still remembered as it was."""
+        """What was answered to the same question, if nothing has come up since."""
         last = self._lately.get(question)
-        if last is None or self._memory.answers.get(last.key) is not last.token:
-            return None
-        if last.token.expires_at <= self._clock():
-            return None
-        return last.decision
+        return last.decision if last is not None and self._holds(last) else None
+
+    def _holds(self, answer: Answer) -> bool:
+        """Whether the session is remembered as it was, and its token good: whatever ends a session belongs here."""
+        return self._memory.answers.get(answer.key) is answer.token and answer.token.expires_at > self._clock()
 
     def _from_memory(self, credential: Credential, question: Hashable) -> Decision | Pending:
         app = self._apps[credential.policy.app]
