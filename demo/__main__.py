@@ -50,7 +50,7 @@ def main(checking: bool, free_ports: bool, separate_origins: bool) -> None:
         places = separate(places)
     with tempfile.TemporaryDirectory(prefix="token-handler-demo-") as folder:
         # The control calls count introspections for --check; a person's demo has no use for them.
-        world = LocalWorld(Settings(folder=Path(folder), places=places), control=checking)
+        world = LocalWorld(Settings(folder=Path(folder), places=places, log_level="debug"), control=checking)
         try:
             with world:
                 failed = check.run(world, click.echo) if checking else _wait(world)

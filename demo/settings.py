@@ -54,8 +54,8 @@ class Settings:
     """A folder for everything written, and what differs from the reference.
 
     `overrides` go into the app's settings, `routes` before Envoy's own; `second_proxy` is where another extauthz
-    listens beside the first; `api_trusts`: the API's options in place of the identity provider as its issuer;
-    `everywhere` listens beyond loopback.
+    listens beside the first; `grpc_server`: the one in them; `api_trusts`: the API's options in place of the identity
+    provider as its issuer; `everywhere` listens beyond loopback.
     """
 
     folder: Path
@@ -63,6 +63,7 @@ class Settings:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     routes: Sequence[Mapping[str, Any]] = ()
     second_proxy: Address | None = None
+    grpc_server: str = "auto"
     api_trusts: Sequence[str] = ()
     log_level: str = "info"
     everywhere: bool = False
@@ -138,7 +139,7 @@ class Settings:
             app |= {"hosts": [urlsplit(self.places.api_origin).hostname], "cors": {}}
         http = {} if self.places.extauthz_http is None else {"http": {"listen": [self.listener("extauthz_http")]}}
         return {
-            "extauthz": {"listen": [self.listener("extauthz")], "reflection": True, **http},
+            "extauthz": {"listen": [self.listener("extauthz")], "grpc_server": self.grpc_server, **http},
             "agent": {"listen": self.listener("agent")},
             "log": {"level": self.log_level, "format": "json"},
             "apps": {APP: merge(app, self.overrides)},

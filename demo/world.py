@@ -108,6 +108,10 @@ class LocalWorld:
             process.kill()
             process.wait()
 
+    def pid(self, program: str) -> int:
+        """The process of a program that runs."""
+        return self._running[program].pid
+
     def ended(self) -> str | None:
         """The name of a program that ended by itself."""
         return next((name for name, process in self._running.items() if process.poll() is not None), None)

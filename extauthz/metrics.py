@@ -3,6 +3,8 @@
 Every label has a small, fixed set of values; no client chooses one.
 """
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -28,11 +30,23 @@ class Metrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
+        self._dropped = Counter(
+            "token_handler_log_lines_dropped",
+            "Log lines for which there was no room, since whoever reads the log has fallen behind",
+            registry=self._registry,
+        )
+        # Finding the counter for its labels takes longer than counting.
+        self._decisions_of = cache(self._decisions.labels)
+        self._seconds_of = {cached: self._seconds.labels("yes" if cached else "no") for cached in (True, False)}
 
     def decided(self, *, app: str, door: str, decision: str, waived: str, seconds: float, cached: bool) -> None:
         """Count one request."""
-        self._decisions.labels(app, door, decision, waived).inc()
-        self._seconds.labels("yes" if cached else "no").observe(seconds)
+        self._decisions_of(app, door, decision, waived).inc()
+        self._seconds_of[cached].observe(seconds)
+
+    def dropped(self) -> None:
+        """Count one log line that was not written."""
+        self._dropped.inc()
 
     def text(self) -> bytes:
         """All of it, to be scraped."""
