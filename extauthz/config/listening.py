@@ -12,6 +12,19 @@ class ListenError(Exception):
     """A listener that cannot be opened; the message names it and says why."""
 
 
+def of_worker(address: str, place: int) -> str:
+    """The listener of one of several workers: the port that many further on, or /run/x-0.sock for /run/x.sock.
+
+    Each has its own, and Envoy balances over them. Sharing one port by SO_REUSEPORT would not do: the kernel balances
+    connections, and of these Envoy keeps a few HTTP/2 ones for long, which may all be with the same worker.
+    """
+    if address.startswith(PREFIX):
+        path = Path(address.removeprefix(PREFIX))
+        return PREFIX + str(path.with_name(f"{path.stem}-{place}{path.suffix}"))
+    host, _, port = address.rpartition(":")
+    return f"{host}:{int(port) + place}"
+
+
 def require_free(address: str) -> None:
     """Raise ListenError unless HOST:PORT or unix:/PATH can be listened on.
 

@@ -28,13 +28,15 @@ OUR_FAULT = messages.write(refuse(Reason.INTERNAL_ERROR, messages.NOTHING))
 
 
 class GrpcDoor:
-    """One server for all listeners."""
+    """One server for all listeners. `shared`: another may be listening there, whose place this one is to take."""
 
-    def __init__(self, desk: Desk, log: Log, *, reflection: bool, tls: TlsConfig | None = None) -> None:
-        self._desk, self._log, self._tls = desk, log, tls
+    def __init__(
+        self, desk: Desk, log: Log, *, reflection: bool, tls: TlsConfig | None = None, shared: bool = False
+    ) -> None:
+        self._desk, self._log, self._tls, self._shared = desk, log, tls, shared
         self._health = health.Health([SERVICE])
         # so_reuseport off: a second proxy on the same port is a mistake to be told about, not to be shared with.
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", int(shared))])
         self._server.add_generic_rpc_handlers((self._handler(), self._health.handler()))
         if reflection:
             _add_reflection(self._server)
@@ -45,7 +47,8 @@ class GrpcDoor:
         TLS is for the network; who may open a unix socket, its permissions say.
         """
         for address in listeners:
-            require_free(address)
+            if not self._shared:
+                require_free(address)
             try:
                 if self._tls is None or address.startswith(PREFIX):
                     self._server.add_insecure_port(address)

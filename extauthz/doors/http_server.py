@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from extauthz.config import TlsConfig
-from extauthz.config.listening import PREFIX, listen
+from extauthz.config.listening import listen
 from extauthz.telemetry import Log
 
 # Above the largest header a gateway passes on; what is more than the decision reads, it refuses with a reason.
@@ -36,8 +37,13 @@ class HttpServer:
     def start(self, listeners: Sequence[str]) -> None:
         """Listen on every address, HOST:PORT or unix:/PATH. Raises ListenError."""
         for address in listeners:
-            server = _Server(self._settings(None if address.startswith(PREFIX) else self._tls))
-            self._serving.append(asyncio.create_task(server.serve([listen(address)])))
+            self.serve_on([listen(address)])
+
+    def serve_on(self, listening: Sequence[socket.socket]) -> None:
+        """Answer on sockets that listen already."""
+        for listener in listening:
+            server = _Server(self._settings(None if listener.family == socket.AF_UNIX else self._tls))
+            self._serving.append(asyncio.create_task(server.serve([listener])))
             self._servers.append(server)
 
     async def stop(self) -> None:
@@ -49,6 +55,7 @@ class HttpServer:
     def _settings(self, tls: TlsConfig | None) -> uvicorn.Config:
         return uvicorn.Config(
             self._application,
+            interface="asgi3",
             http=_Impatient,
             ws="none",
             lifespan="off",
