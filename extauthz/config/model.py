@@ -106,8 +106,10 @@ class ProxyConfig(Section):
     @classmethod
     def _room_for_all(cls, listen: list[str], info: ValidationInfo) -> list[str]:
         workers = info.data.get("workers", 1)
+        if workers == 1:
+            return listen
         ports = [int(one.rpartition(":")[2]) for one in listen if not one.startswith(PREFIX)]
-        if workers > 1 and 0 in ports:
+        if 0 in ports:
             raise ValueError("several workers count from a port on; 0 is none")
         if ports and max(ports) + workers - 1 > MAX_PORT:
             raise ValueError(f"{workers} workers take {workers} ports from {max(ports)} on; the last is {MAX_PORT}")
@@ -120,6 +122,8 @@ class ProxyConfig(Section):
     @classmethod
     def _apart(cls, section: Listens, info: ValidationInfo) -> Listens:
         workers = info.data.get("workers", 1)
+        if workers == 1:
+            return section
         for address in set(section.listen).intersection(chain(*_of_each(workers, info.data.get("listen", [])))):
             raise ValueError(f"listen: {address} is that of a gRPC listener; {workers} workers take as many ports")
         return section
