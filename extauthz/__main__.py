@@ -7,14 +7,16 @@ import click
 
 from extauthz import __version__
 from extauthz.backlog import Backlog
-from extauthz.config import Program
+from extauthz.config import Program, load
 from extauthz.config.command import config_group, config_option, fail, load_or_exit
 from extauthz.config.listening import ListenError
 from extauthz.cookies.keys import new_key_pair, new_session_key
+from extauthz.envoy_config import NoAddress, written
 from extauthz.explain.command import explain
 from extauthz.oauth.key_ring import new_key
 from extauthz.oauth.signing_key import read_signing_key
 from extauthz.telemetry import Log, logger
+from extauthz.workers.options import with_workers, workers_option
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,16 +27,38 @@ def main() -> None:
 
 @main.command()
 @config_option
-def serve(file: Path) -> None:
+@workers_option
+def serve(file: Path, workers: int | None) -> None:
     """Answer Envoy until SIGTERM or SIGINT."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what grpc would say on its own, we say
-    from extauthz.serve import run  # grpc takes a while to import, and the other commands do without it
-
-    config = load_or_exit(file, Program.EXTAUTHZ)
+    environ = with_workers(os.environ, workers)
+    config = load_or_exit(file, Program.EXTAUTHZ, environ)
+    # What serves takes a while to import, and the other commands do without it.
     try:
-        with Backlog() as lines:
-            run(config, Log(logger(config.log, lines), lines))
+        if config.extauthz.workers == 1:
+            from extauthz.serve import run
+
+            with Backlog() as lines:
+                run(config, Log(logger(config.log, lines), lines))
+        else:
+            from extauthz.workers.parent import supervise
+
+            # Without a backlog: its thread would be lost in the workers, and what decides nothing may wait.
+            supervise(config, lambda: load(file, Program.EXTAUTHZ, environ), Log(logger(config.log)))
     except ListenError as error:
+        fail(Program.EXTAUTHZ, str(error))
+
+
+@main.command("envoy-config")
+@config_option
+@workers_option
+@click.option("--host", help="How Envoy finds the proxy; by default as in extauthz.listen.")
+def envoy_config(file: Path, workers: int | None, host: str | None) -> None:
+    """Print what Envoy needs to ask this proxy: the filter, and the cluster with every worker."""
+    config = load_or_exit(file, Program.EXTAUTHZ, with_workers(os.environ, workers))
+    try:
+        click.echo(written(config, host), nl=False)
+    except NoAddress as error:
         fail(Program.EXTAUTHZ, str(error))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from extauthz.config import TlsConfig
-from extauthz.config.listening import PREFIX, listen
+from extauthz.config.listening import listen
 from extauthz.telemetry import Log
 
 # Above the largest header a gateway passes on; what is more than the decision reads, it refuses with a reason.
@@ -29,6 +30,7 @@ def settings(application: ASGIApp, *, lifespan: Literal["on", "off"], tls: TlsCo
     """How one listener is served."""
     return uvicorn.Config(
         application,
+        interface="asgi3",
         loop="uvloop",
         http=_Impatient,
         ws="none",
@@ -67,9 +69,14 @@ class HttpServer:
     def start(self, listeners: Sequence[str]) -> None:
         """Listen on every address, HOST:PORT or unix:/PATH. Raises ListenError."""
         for address in listeners:
-            tls = None if address.startswith(PREFIX) else self._tls
+            self.serve_on([listen(address)])
+
+    def serve_on(self, listening: Sequence[socket.socket]) -> None:
+        """Answer on sockets that listen already."""
+        for listener in listening:
+            tls = None if listener.family == socket.AF_UNIX else self._tls
             server = _Server(settings(self._application, lifespan="off", tls=tls))
-            self._serving.append(asyncio.create_task(server.serve([listen(address)])))
+            self._serving.append(asyncio.create_task(server.serve([listener])))
             self._servers.append(server)
 
     async def stop(self) -> None:

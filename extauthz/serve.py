@@ -13,39 +13,37 @@ from extauthz.authorizer import Authorizer
 from extauthz.build import asks, build_apps, build_issuer, build_memory, published_keys
 from extauthz.config import Config
 from extauthz.config.grpc_server import chosen
-from extauthz.config.listening import PREFIX
-from extauthz.config.model import HttpConfig
-from extauthz.config.values import is_loopback
 from extauthz.doors import jwks, resolver
 from extauthz.doors.desk import Desk
 from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
 from extauthz.doors.grpc_door import grpc_door
 from extauthz.doors.http import doors
-from extauthz.doors.operations import Operations
+from extauthz.doors.operations import DRAINING, READY, Operations
 from extauthz.http_server import HttpServer
 from extauthz.metrics import Metrics
 from extauthz.oauth.issuer import Issuer
 from extauthz.oauth.key_ring import key_set
+from extauthz.seat import Seat
 from extauthz.telemetry import Log
 
 DESCRIPTORS = 65_536
 
 
-def run(config: Config, log: Log) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ListenError when a listener cannot be opened."""
-    uvloop.run(serve(config, log))
+def run(config: Config, log: Log, seat: Seat | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; `seat`: as one of several. Raises ListenError when a listener cannot be opened."""
+    uvloop.run(serve(config, log, seat))
 
 
-async def serve(config: Config, log: Log) -> None:
+async def serve(config: Config, log: Log, seat: Seat | None = None) -> None:
     """Build, listen, wait for the signal, drain."""
-    stopped = _signals()
+    stopped = _signals(seat)
     _take_descriptors()
     issuers = {name: build_issuer(app, time.monotonic) for name, app in config.apps.items()}
-    proxy = Proxy(config, issuers, log)
+    proxy = Proxy(config, issuers, log, seat)
     await proxy.start()
     leave_alone()
-    for address in _open_to_strangers(config.extauthz.http):
-        log.warn("open", address=address, detail="whoever reaches it can ask: set shared_secret_file or client_ca_file")
+    if seat is None:
+        log.warn_of_strangers(config.extauthz.http.open_to_strangers)
     server = chosen(config.extauthz.grpc_server, reflection=config.extauthz.reflection)
     log.note("listening", addresses=" ".join(proxy.listeners), grpc_server=server)
     await stopped.wait()
@@ -57,10 +55,11 @@ async def serve(config: Config, log: Log) -> None:
 
 
 class Proxy:
-    """All doors over one authorizer."""
+    """All doors over one authorizer. The parent of several looks after operations itself."""
 
-    def __init__(self, config: Config, issuers: Mapping[str, Issuer], log: Log) -> None:
-        self._settings, self._log = config.extauthz, log
+    def __init__(self, config: Config, issuers: Mapping[str, Issuer], log: Log, seat: Seat | None = None) -> None:
+        self._settings, self._log, self._seat = config.extauthz, log, seat
+        self._serving = True
         metrics = Metrics()
         if log.backlog is not None:
             log.backlog.dropped = metrics.dropped
@@ -83,27 +82,41 @@ class Proxy:
             wait=http.timeout_seconds,
             more=public,
         )
-        self._grpc = grpc_door(self._settings, desk, log)
+        self._grpc = grpc_door(self._settings, desk, log, shared=seat is not None)
         self._http = HttpServer(application, log, http.tls)
-        self._operations = Operations(metrics, waiting_for=self._unknown, more=public)
-        self._operations_server = HttpServer(self._operations.application(), log)
+        self._operations_server = HttpServer(Operations(metrics, self.state, public).application(), log)
 
     @property
     def listeners(self) -> list[str]:
         """Every address."""
         settings = self._settings
+        if self._seat is not None:
+            return [*self._seat.listen, *settings.http.listen]
         return [*settings.listen, *settings.http.listen, *settings.operations.listen]
+
+    def state(self) -> str:
+        """READY, or why not."""
+        if not self._serving:
+            return DRAINING
+        if self._unknown:
+            return f"waiting for the authorization server of {', '.join(sorted(self._unknown))}"
+        return READY
 
     async def start(self) -> None:
         """Open every listener. Raises ListenError."""
-        self._http.start(self._settings.http.listen)
-        self._operations_server.start(self._settings.operations.listen)
-        await self._grpc.start(self._settings.listen)
+        if self._seat is not None:
+            self._http.serve_on(self._seat.http)
+            await self._seat.take(self._grpc.start)
+        else:
+            self._http.start(self._settings.http.listen)
+            self._operations_server.start(self._settings.operations.listen)
+            await self._grpc.start(self._settings.listen)
         self._learning = [asyncio.create_task(self._learn(app)) for app in self._unknown]
+        self._tell()
 
     async def stop(self) -> None:
         """Say that we are leaving, go on for a while, then finish what is under way."""
-        self._operations.serving = False
+        self._serving = False
         for task in self._learning:
             task.cancel()
         await self._grpc.stop(self._settings.drain_seconds)
@@ -114,20 +127,17 @@ class Proxy:
         """Until this is over, `/readyz` says that we wait for the app's authorization server."""
         await self._unknown[app].learn(lambda error: self._log.trouble(app, error.trouble, error))
         del self._unknown[app]
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._seat is not None:
+            self._seat.tell(self.state())
 
 
 def leave_alone() -> None:
     """Have the garbage collector look no more at what is here for good: the modules, and the settings."""
     gc.collect()
     gc.freeze()
-
-
-def _open_to_strangers(http: HttpConfig) -> list[str]:
-    if http.shared_secret_file is not None or (http.tls is not None and http.tls.client_ca_file is not None):
-        return []
-    return [
-        address for address in http.listen if not address.startswith(PREFIX) and not is_loopback(f"http://{address}")
-    ]
 
 
 def _take_descriptors() -> None:
@@ -138,8 +148,12 @@ def _take_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _signals() -> asyncio.Event:
+def _signals(seat: Seat | None) -> asyncio.Event:
     stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # SIGHUP would end the process at once; in peace is better. Unless it is to be ignored, as by nohup and in a worker.
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    for number in (signal.SIGTERM, signal.SIGINT, *hangup):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    if seat is not None:
+        seat.outlive_nobody(stopped.set)
     return stopped

@@ -6,7 +6,7 @@ path, host, request id) is cut to size and cleaned, so that it can forge no line
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from logging import DEBUG
 from typing import Protocol, TextIO
@@ -118,6 +118,16 @@ class Log:
     def warn(self, event: str, **facts: str | int | float) -> None:
         """Something the operator should look at, though the program goes on."""
         self._say(self._logger.warning, event, **facts)
+
+    def fail(self, event: str, **facts: str | int | float) -> None:
+        """Something that the operator has to mend."""
+        self._say(self._logger.error, event, **facts)
+
+    def warn_of_strangers(self, addresses: Iterable[str]) -> None:
+        """HTTP doors that anybody may ask."""
+        for address in addresses:
+            detail = "whoever reaches it can ask: set shared_secret_file or client_ca_file"
+            self.warn("open", address=address, detail=detail)
 
     def _say(self, write: Callable[..., object], event: str, **facts: str | float | bool | None) -> None:
         # A full disk or a closed pipe must not turn a decision into an error, nor an error into an aborted call.

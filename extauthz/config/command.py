@@ -32,10 +32,10 @@ def config_option(command: F) -> F:
     return option(command)
 
 
-def load_or_exit(file: Path, program: Program) -> Config:
+def load_or_exit(file: Path, program: Program, environ: Mapping[str, str] = os.environ) -> Config:
     """The configuration, or its problems on standard error, a line each, and exit status 2."""
     try:
-        return load(file, program, os.environ)
+        return load(file, program, environ)
     except ConfigError as error:
         fail(program, *error.problems)
 

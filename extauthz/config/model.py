@@ -1,16 +1,19 @@
 """The whole file: the settings of both programs, and the apps."""
 
-from itertools import combinations, pairwise
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain, combinations, pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from extauthz.config.app import AppConfig
 from extauthz.config.files import OptionalSecretFile, PemFile, Program, loading, require_certificates, require_pair
 from extauthz.config.grpc_server import GrpcServer, require_fast
+from extauthz.config.listening import PREFIX, of_worker
 from extauthz.config.section import Section
-from extauthz.config.values import AppName, HeaderPrefix, Listener
+from extauthz.config.values import MAX_PORT, AppName, HeaderPrefix, Listener, is_loopback
 
 
 class CacheConfig(Section):
@@ -45,6 +48,9 @@ class TlsConfig(Section):
         return path
 
 
+MAX_WORKERS = 128  # a typing mistake must not start thousands of processes
+
+
 class HttpConfig(Section):
     """The doors for gateways that ask over HTTP; each has a path of its own on these listeners."""
 
@@ -58,6 +64,13 @@ class HttpConfig(Section):
         HeaderPrefix, Field(description="what the names of the resolver's headers start with")
     ] = "x-authgear-"
 
+    @property
+    def open_to_strangers(self) -> list[str]:
+        """The listeners that whoever reaches them can ask."""
+        if self.shared_secret_file is not None or (self.tls is not None and self.tls.client_ca_file is not None):
+            return []
+        return [one for one in self.listen if not one.startswith(PREFIX) and not is_loopback(f"http://{one}")]
+
 
 class OperationsConfig(Section):
     """Health and metrics over HTTP, for those who look after the proxy."""
@@ -65,9 +78,15 @@ class OperationsConfig(Section):
     listen: list[Listener] = []
 
 
+Listens = TypeVar("Listens", HttpConfig, OperationsConfig)
+
+
 class ProxyConfig(Section):
     """The OAuth Proxy, `extauthz serve`."""
 
+    workers: Annotated[
+        int, Field(ge=1, le=MAX_WORKERS, description="processes; each has listeners of its own for Envoy")
+    ] = 1
     listen: Annotated[list[Listener], Field(min_length=1)] = ["127.0.0.1:9191"]
     reflection: Annotated[bool, Field(description="gRPC reflection, so that grpcurl needs no .proto files")] = False
     grpc_server: Annotated[
@@ -88,6 +107,43 @@ class ProxyConfig(Section):
         if server == "fast" and loading(info).program is Program.EXTAUTHZ:
             require_fast(reflection=info.data.get("reflection", False))
         return server
+
+    @property
+    def worker_listeners(self) -> list[list[str]]:
+        """The gRPC listeners of each process."""
+        return _of_each(self.workers, self.listen)
+
+    @field_validator("listen")
+    @classmethod
+    def _room_for_all(cls, listen: list[str], info: ValidationInfo) -> list[str]:
+        workers = info.data.get("workers", 1)
+        if workers == 1:
+            return listen
+        ports = [int(one.rpartition(":")[2]) for one in listen if not one.startswith(PREFIX)]
+        if 0 in ports:
+            raise ValueError("several workers count from a port on; 0 is none")
+        if ports and max(ports) + workers - 1 > MAX_PORT:
+            raise ValueError(f"{workers} workers take {workers} ports from {max(ports)} on; the last is {MAX_PORT}")
+        for address, times in Counter(chain(*_of_each(workers, listen))).items():
+            if times > 1:
+                raise ValueError(f"{address} stands twice, or is the next worker's: {workers} take as many ports")
+        return listen
+
+    @field_validator("http", "operations")
+    @classmethod
+    def _apart(cls, section: Listens, info: ValidationInfo) -> Listens:
+        workers = info.data.get("workers", 1)
+        if workers == 1:
+            return section
+        for address in set(section.listen).intersection(chain(*_of_each(workers, info.data.get("listen", [])))):
+            raise ValueError(f"listen: {address} is that of a gRPC listener; {workers} workers take as many ports")
+        return section
+
+
+def _of_each(workers: int, listen: Sequence[str]) -> list[list[str]]:
+    if workers == 1:
+        return [list(listen)]
+    return [[of_worker(one, place) for one in listen] for place in range(workers)]
 
 
 class AgentConfig(Section):

@@ -13,6 +13,7 @@ RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\
 PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)  # RFC 9110 section 5.6.2
 HEADER = re.compile(r"[a-z0-9]+(-[a-z0-9]+){0,5}", re.ASCII)
+MAX_PORT = 65535
 LOOPBACK = re.compile(r"(.+\.)?localhost|127\.\d+\.\d+\.\d+|::1")
 
 # Headers that steer the connection, or that we set or read ourselves.
@@ -152,8 +153,8 @@ def _header_prefix(prefix: str) -> str:
 def _listener(address: str) -> str:
     if re.fullmatch(r"unix:/.+|(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}", address) is None:
         raise ValueError("a listener is HOST:PORT or unix:/PATH")
-    if not address.startswith("unix:") and int(address.rpartition(":")[2]) > 65535:
-        raise ValueError("a port is at most 65535")
+    if not address.startswith("unix:") and int(address.rpartition(":")[2]) > MAX_PORT:
+        raise ValueError(f"a port is at most {MAX_PORT}")
     return address
 
 

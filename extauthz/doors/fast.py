@@ -25,10 +25,12 @@ BACKLOG = 1024  # connections not yet accepted
 
 
 class FastDoor:
-    """One set of connections for all listeners."""
+    """One set of connections for all listeners. `shared`: as for GrpcDoor."""
 
-    def __init__(self, desk: Desk, log: Log, *, tls: TlsConfig | None = None, limits: Limits = LIMITS) -> None:
-        self._tls, self._limits = tls, limits
+    def __init__(
+        self, desk: Desk, log: Log, *, tls: TlsConfig | None = None, shared: bool = False, limits: Limits = LIMITS
+    ) -> None:
+        self._tls, self._shared, self._limits = tls, shared, limits
         self._health = health.Health([SERVICE])
         self._methods: dict[bytes, Method] = {
             f"/{SERVICE}/Check".encode(): Checks(desk, log).answer,
@@ -68,7 +70,7 @@ class FastDoor:
             self._next_tick.cancel()
 
     async def _listen(self, address: str) -> asyncio.Server:
-        loop, listener = asyncio.get_running_loop(), listen(address)
+        loop, listener = asyncio.get_running_loop(), listen(address, shared=self._shared)
         if address.startswith(PREFIX):
             return await loop.create_unix_server(self._connection, sock=listener, backlog=BACKLOG)
         if self._tls is None:

@@ -23,13 +23,15 @@ Context = grpc.aio.ServicerContext[HealthCheckRequest, HealthCheckResponse]
 
 
 class GrpcDoor:
-    """One server for all listeners."""
+    """One server for all listeners. `shared`: another may be listening there, whose place this one is to take."""
 
-    def __init__(self, desk: Desk, log: Log, *, reflection: bool = False, tls: TlsConfig | None = None) -> None:
-        self._checks, self._tls = Checks(desk, log), tls
+    def __init__(
+        self, desk: Desk, log: Log, *, reflection: bool = False, tls: TlsConfig | None = None, shared: bool = False
+    ) -> None:
+        self._checks, self._tls, self._shared = Checks(desk, log), tls, shared
         self._health = health.Health([SERVICE])
         # so_reuseport off: a second proxy on the same port is a mistake to be told about, not to be shared with.
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", int(shared))])
         self._server.add_generic_rpc_handlers((self._handler(), self._health_handler()))
         if reflection:
             _add_reflection(self._server)
@@ -40,7 +42,8 @@ class GrpcDoor:
         TLS is for the network; who may open a unix socket, its permissions say.
         """
         for address in listeners:
-            require_free(address)
+            if not self._shared:
+                require_free(address)
             try:
                 if self._tls is None or address.startswith(PREFIX):
                     self._server.add_insecure_port(address)

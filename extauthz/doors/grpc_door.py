@@ -19,12 +19,12 @@ class Door(Protocol):
         """Say that we are leaving, go on for a while, then finish what is under way."""
 
 
-def grpc_door(settings: ProxyConfig, desk: Desk, log: Log) -> Door:
-    """A door that is not open yet."""
+def grpc_door(settings: ProxyConfig, desk: Desk, log: Log, *, shared: bool) -> Door:
+    """A door that is not open yet. `shared`: another may be listening there, whose place this one is to take."""
     if chosen(settings.grpc_server, reflection=settings.reflection) == "fast":
         from extauthz.doors.fast import FastDoor
 
-        return FastDoor(desk, log, tls=settings.tls)
+        return FastDoor(desk, log, tls=settings.tls, shared=shared)
     from extauthz.doors.grpc import GrpcDoor
 
-    return GrpcDoor(desk, log, reflection=settings.reflection, tls=settings.tls)
+    return GrpcDoor(desk, log, reflection=settings.reflection, tls=settings.tls, shared=shared)

@@ -1,6 +1,7 @@
 """Health and metrics over HTTP, for those who look after the proxy; on listeners of their own."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -8,21 +9,29 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from extauthz.metrics import CONTENT_TYPE, Metrics
+from extauthz.metrics import CONTENT_TYPE
+
+READY, DRAINING = "ready", "draining"
+
+
+class Scraped(Protocol):
+    """What Prometheus reads."""
+
+    def text(self) -> bytes:
+        """All of it."""
 
 
 class Operations:
     """`/healthz`: the process lives; `/readyz`: it can serve, and is not about to stop; `/metrics`, for Prometheus.
 
-    `waiting_for`: apps whose authorization server has not been heard of yet, as it is from moment to moment;
-    `more`: what else is served, by path.
+    `state`: READY, or why requests should go elsewhere, as it is from moment to moment; `more`: what else is served,
+    by path.
     """
 
     def __init__(
-        self, metrics: Metrics, waiting_for: Collection[str] = (), more: Mapping[str, ASGIApp] | None = None
+        self, metrics: Scraped, state: Callable[[], str] = lambda: READY, more: Mapping[str, ASGIApp] | None = None
     ) -> None:
-        self._metrics, self._waiting_for, self._more = metrics, waiting_for, more or {}
-        self.serving = True
+        self._metrics, self._state, self._more = metrics, state, more or {}
 
     def application(self) -> ASGIApp:
         """The three paths, and `more`."""
@@ -40,12 +49,8 @@ class Operations:
         return PlainTextResponse("ok\n")
 
     async def _ready(self, _request: Request) -> Response:
-        if not self.serving:
-            return PlainTextResponse("draining\n", status_code=503)
-        if self._waiting_for:
-            apps = ", ".join(sorted(self._waiting_for))
-            return PlainTextResponse(f"waiting for the authorization server of {apps}\n", status_code=503)
-        return PlainTextResponse("ok\n")
+        state = self._state()
+        return PlainTextResponse("ok\n") if state == READY else PlainTextResponse(f"{state}\n", status_code=503)
 
     async def _scrape(self, _request: Request) -> Response:
         return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE})

@@ -28,7 +28,7 @@ from extauthz.config.listening import ListenError
 from extauthz.doors import dialects, resolver
 from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
 from extauthz.doors.http import doors
-from extauthz.doors.operations import Operations
+from extauthz.doors.operations import READY, Operations
 from extauthz.http_server import HttpServer
 from extauthz.metrics import Metrics
 from extauthz.outcome import Refused
@@ -502,16 +502,17 @@ async def test_an_address_in_use_is_told() -> None:
 async def test_operations() -> None:
     """Health, readiness until it is told to leave, and counters that name no client."""
     metrics = Metrics()
-    operations = Operations(metrics)
-    app = operations.application()
+    state = [READY]
+    app = Operations(metrics, lambda: state[0]).application()
     metrics.decided(app="shop", door="grpc", decision="allow", waived="", seconds=0.0002, cached=True)
     assert (await ask_http(app, "GET", "/healthz", [])).status == 200
     assert (await ask_http(app, "GET", "/readyz", [])).status == 200
     scraped = (await ask_http(app, "GET", "/metrics", [])).body
     assert 'token_handler_decisions_total{app="shop",decision="allow",door="grpc",waived=""} 1.0' in scraped
     assert 'token_handler_decision_seconds_bucket{cached="yes",le="0.00025"} 1.0' in scraped
-    operations.serving = False
-    assert (await ask_http(app, "GET", "/readyz", [])).status == 503
+    state[0] = "draining"
+    told = await ask_http(app, "GET", "/readyz", [])
+    assert (told.status, told.body) == (503, "draining\n")
     assert (await ask_http(app, "GET", "/healthz", [])).status == 200
     assert (await ask_http(app, "GET", "/auth/forward", as_forwarded(ask())[2])).status == 404
     # No redirect: it would lead to whatever host was asked for.

@@ -1,0 +1,1 @@
+"""Several processes for one proxy: a parent that decides nothing, and workers that do."""
