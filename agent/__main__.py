@@ -4,7 +4,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,29 +15,34 @@ import httpx2
 import uvicorn
 from starlette.applications import Starlette
 
-from agent.app import Guarded, create_app
+from agent.api import Api
+from agent.app import Served, create_app
 from agent.authorization import AuthorizationEndpoint
-from agent.endpoints import Agent
 from agent.flow import Client
 from agent.refreshes import Refreshes
+from agent.relying_party import RelyingParty
 from agent.set_cookies import CookieJar
 from agent.tokens import TokenEndpoint
+from agent.user_info import UserInfo
+from agent.v1 import V1
+from agent.v1_cookies import V1Jar
+from agent.v1_csrf import CsrfTokens
+from agent.v2 import V2
 from extauthz import __version__
 from extauthz.backlog import Backlog
-from extauthz.config import AppConfig, Config, Program, cookie_names
+from extauthz.config import AppConfig, Config, Program, cookie_names, v1_cookie_names
 from extauthz.config.client import Registration
 from extauthz.config.command import config_group, config_option, fail, load_or_exit
 from extauthz.config.listening import ListenError, listen
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.purpose import Purpose
+from extauthz.cookies.v1 import V1Cookies
+from extauthz.http_server import settings, tell
+from extauthz.oauth.decryption import Decryption
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.issuer import Issuer
 from extauthz.telemetry import Log, logger
-
-# Longer than Envoy keeps idle upstream connections (envoy.yaml: 60 s), or it would reuse one we have just closed.
-KEEP_ALIVE_SECONDS = 75
-GRACE_SECONDS = 5  # requests in progress get this long when the program is told to stop
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,30 +63,20 @@ def serve(file: Path) -> None:
         signal.signal(number, _end)
     listener = _listen(config.agent.listen)
     with Backlog() as lines:
-        settings = uvicorn.Config(
-            build_app(config, Log(logger(config.log, lines), lines)),
-            loop="uvloop",
-            http="h11",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-        uvicorn.Server(settings).run(sockets=[listener])
+        build_server(config, Log(logger(config.log, lines), lines)).run(sockets=[listener])
+
+
+def build_server(config: Config, log: Log) -> uvicorn.Server:
+    """The application with its HTTP server."""
+    tell(log)
+    return uvicorn.Server(settings(build_app(config, log), lifespan="on"))
 
 
 def build_app(config: Config, log: Log) -> Starlette:
     """The application over all apps of `config`."""
     issuers = {name: build_issuer(app) for name, app in config.apps.items()}
     apps = [
-        Guarded(
-            name=name,
-            path=app.agent_path,
-            agent=build_agent(name, app, issuers[name]),
-            origins=app.origins,
-            require_custom_header=app.require_custom_header,
-        )
+        Served(name=name, path=app.agent_path, api=build_api(name, app, issuers[name], log), origins=app.origins)
         for name, app in config.apps.items()
     ]
 
@@ -100,15 +95,36 @@ def build_issuer(app: AppConfig, transport: httpx2.AsyncBaseTransport | None = N
     """The app's authorization server. `transport` is for tests."""
     client = _client(app)
     http = HttpClient(ca_file=app.ca_file, certificate=client.certificate, transport=transport)
-    return Issuer(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls)
+    return Issuer(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls, endpoints=app.known_endpoints)
 
 
-def build_agent(name: str, app: AppConfig, issuer: Issuer) -> Agent:
-    """Everything one app's agent needs, from its settings."""
+def build_api(name: str, app: AppConfig, issuer: Issuer, log: Log) -> Api:
+    """One app's agent, from its settings."""
+    relying_party = build_relying_party(
+        app, issuer, lambda detail: log.warn("authorization_server", app=name, detail=detail)
+    )
+    if app.api_version == "v1":
+        return V1(
+            relying_party=relying_party,
+            people=UserInfo(issuer.discovery, issuer.http),
+            jar=build_v1_jar(name, app),
+            csrf_tokens=CsrfTokens(app.cookie.encryption_keys),
+            origins=app.origins,
+        )
+    return V2(
+        relying_party=relying_party,
+        jar=build_jar(name, app),
+        origins=app.origins,
+        require_custom_header=app.require_custom_header,
+    )
+
+
+def build_relying_party(app: AppConfig, issuer: Issuer, warn: Callable[[str], None]) -> RelyingParty:
+    """Everything that speaks to the app's authorization server. `warn`: for what an operator should look at."""
     authentication = _client(app).authentication(time.time)
     discovery, http = issuer.discovery, issuer.http
     redirect_uri = app.redirect_uri or app.spa_url
-    return Agent(
+    return RelyingParty(
         client=Client(
             issuer=app.issuer,
             client_id=app.client_id,
@@ -116,18 +132,28 @@ def build_agent(name: str, app: AppConfig, issuer: Issuer) -> Agent:
             scope=app.scope,
             response_mode=app.response_mode,
             resource=tuple(app.resource),
+            max_age=app.max_age,
+            acr_values=app.acr_values,
+            id_token_algorithm=app.id_token_signed_response_alg,
+            response_algorithm=app.authorization_signed_response_alg,
         ),
         post_logout_redirect_uri=app.post_logout_redirect_uri or app.spa_url,
         authorization_parameters=tuple(app.authorization_parameters),
         refresh_parameters=tuple(app.refresh_parameters),
-        jar=build_jar(name, app),
         discovery=discovery,
         keys=issuer.keys,
-        authorization=AuthorizationEndpoint(discovery, http, authentication, app.par),
+        authorization=AuthorizationEndpoint(discovery, http, authentication, app.par, warn),
         tokens=TokenEndpoint(discovery, http, authentication, app.resource),
         refreshes=Refreshes(time.monotonic),
         clock=time.time,
+        decryption=build_decryption(app),
     )
+
+
+def build_decryption(app: AppConfig) -> Decryption | None:
+    """What opens the JWTs that the authorization server encrypts, None where it encrypts none."""
+    keys = [key for key in app.decryption_key_files if key is not None]
+    return Decryption(keys, "decryption_key_files") if keys else None
 
 
 def build_jar(name: str, app: AppConfig) -> CookieJar:
@@ -140,8 +166,23 @@ def build_jar(name: str, app: AppConfig) -> CookieJar:
         names=names,
         agent_path=app.agent_path,
         parent_domain=app.parent_domain,
+        max_age=app.cookie.max_age,
         sealer=Sealer(app.cookie.public_key_file, Purpose(name, names.access_token)),
         ring=KeyRing([key for key in app.cookie.session_key_files if key is not None]),
+    )
+
+
+def build_v1_jar(name: str, app: AppConfig) -> V1Jar:
+    """The same for version 1 of the API."""
+    keys = app.cookie.encryption_keys
+    return V1Jar(
+        app=name,
+        names=v1_cookie_names(name, app),
+        agent_path=app.agent_path,
+        parent_domain=app.parent_domain,
+        max_age=app.cookie.max_age,
+        sealed=V1Cookies(keys),
+        ring=KeyRing(keys),
     )
 
 

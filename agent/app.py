@@ -1,43 +1,38 @@
-"""The agent as a Starlette application: routes, what guards every call, and the form of every answer."""
+"""The agents of all apps as one Starlette application: routes, CORS, and answers in the form of each app's API."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Lifespan
+from starlette.routing import BaseRoute, Mount, Route, request_response
+from starlette.types import Lifespan, Receive, Scope, Send
 
-from agent.endpoints import Agent, Exchange, Members
-from agent.errors import AgentError, forbidden
+from agent.api import Api, Endpoint, Exchange, Members
+from agent.cors import Cors
+from agent.errors import AgentError
 from extauthz.oauth.errors import AuthorizationServerError
 from extauthz.telemetry import Log
 
-CSRF_HEADER = "token-handler-version"
-CSRF_VALUE = "1"
 RETRY_AFTER_SECONDS = 5
 PREFLIGHT_SECONDS = 86_400  # how long browsers may remember a preflight's answer; they cap it lower
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-Call = Callable[[Exchange], Awaitable[Members]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guarded:
-    """One app's agent with what protects it."""
+class Served:
+    """One app's API, where it is served, and the origins whose pages may read its answers."""
 
     name: str
     path: str
-    agent: Agent
+    api: Api
     origins: frozenset[str]
-    require_custom_header: bool
 
 
-def create_app(apps: list[Guarded], log: Log, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
+def create_app(apps: list[Served], log: Log, lifespan: Lifespan[Starlette] | None = None) -> Starlette:
     """All apps' agents in one application, each at its own path. `/healthz` is for probes."""
     routes = [Route("/healthz", _healthy), *(_mount(app, log) for app in apps)]
     application = Starlette(routes=routes, lifespan=lifespan)
@@ -46,9 +41,9 @@ def create_app(apps: list[Guarded], log: Log, lifespan: Lifespan[Starlette] | No
     return application
 
 
-def _mount(app: Guarded, log: Log) -> Mount:
+def _mount(app: Served, log: Log) -> Mount:
     cors = Middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=sorted(app.origins),
         allow_credentials=True,
         allow_methods=["GET", "POST"],
@@ -59,34 +54,36 @@ def _mount(app: Guarded, log: Log) -> Mount:
     return Mount(app.path, routes=_routes(app, log), middleware=[cors])
 
 
-def _routes(app: Guarded, log: Log) -> list[BaseRoute]:
-    agent = app.agent
-    calls: list[tuple[str, tuple[str, ...], Call]] = [
-        ("/login/start", ("POST",), agent.login_start),
-        ("/login/end", ("POST",), agent.login_end),
-        ("/session", ("GET", "HEAD"), agent.session),
-        ("/refresh", ("POST",), agent.refresh),
-        ("/logout", ("POST",), agent.logout),
-        # Last: whatever else is called is told so in the form of every other error.
-        ("/{path:path}", METHODS, _unknown),
-    ]
-    return [Route(path, _endpoint(app, log, path, methods, call), methods=METHODS) for path, methods, call in calls]
+def _routes(app: Served, log: Log) -> list[BaseRoute]:
+    # Last: whatever else is called is told so in the form of every other error.
+    endpoints = [*app.api.endpoints, Endpoint("/{path:path}", METHODS, _unknown)]
+    return [Route(endpoint.path, _EveryMethod(_answering(app, log, endpoint))) for endpoint in endpoints]
 
 
-def _endpoint(
-    app: Guarded, log: Log, path: str, methods: tuple[str, ...], call: Call
-) -> Callable[[Request], Awaitable[Response]]:
+class _EveryMethod:
+    """An endpoint for all methods, TRACE and those of tomorrow too: what a Route refuses itself is not in our form."""
+
+    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
+        self._app = request_response(answer)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def _answering(app: Served, log: Log, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         exchange = Exchange(request)
         try:
-            _check_method(request, methods)
-            _guard(app, request)
-            response = _answer(200, await call(exchange), exchange)
-        except Exception as error:  # every answer is JSON of ours, whatever went wrong
+            _check_method(request, endpoint.methods)
+            if endpoint.guarded:
+                app.api.guard(request)
+            response = _success(await endpoint.call(exchange), exchange)
+        except Exception as error:  # every answer is ours, whatever went wrong
             failure = _failure(app, log, error)
-            log.answered(app.name, path, failure.status, failure.code, failure.message)
-            return _answer(failure.status, _error_members(failure), exchange, failure.headers)
-        log.answered(app.name, path, 200, "ok")
+            status, members = app.api.error(failure)
+            log.answered(app.name, endpoint.path, status, failure.code, failure.message)
+            return _answer(status, members, exchange, failure.headers)
+        log.answered(app.name, endpoint.path, response.status_code, "ok")
         return response
 
     return answer
@@ -98,20 +95,7 @@ def _check_method(request: Request, methods: tuple[str, ...]) -> None:
         raise AgentError(405, "method_not_allowed", f"this call takes {allow}", {"allow": allow})
 
 
-def _guard(app: Guarded, request: Request) -> None:
-    """No other site can make a browser pass this (RFC 10017 section 6.1.3.3). Raises AgentError."""
-    if app.require_custom_header and request.headers.getlist(CSRF_HEADER) != [CSRF_VALUE]:
-        raise forbidden(f"the header {CSRF_HEADER}: {CSRF_VALUE} is missing")
-    origins = request.headers.getlist("origin")
-    if request.method not in ("GET", "HEAD") and not origins:
-        raise forbidden("the header Origin is missing")
-    if any(origin not in app.origins for origin in origins):
-        raise forbidden("the origin is not trusted")
-    if "cross-site" in request.headers.get("sec-fetch-site", ""):
-        raise forbidden("another site made this request")
-
-
-def _failure(app: Guarded, log: Log, error: Exception) -> AgentError:
+def _failure(app: Served, log: Log, error: Exception) -> AgentError:
     match error:
         case AgentError():
             if error.status >= 500:
@@ -128,15 +112,16 @@ def _failure(app: Guarded, log: Log, error: Exception) -> AgentError:
             return AgentError(500, "server_error", "a technical problem occurred in the OAuth Agent")
 
 
-def _error_members(failure: AgentError) -> Members:
-    # Both spellings: `error_code` for the v2 library, `code` for clients of the open-source agents.
-    v2 = {"error_code": failure.code, "detailed_error": failure.message}
-    return {**v2, "code": failure.code, "message": failure.message}
+def _success(members: Members | None, exchange: Exchange) -> Response:
+    return _answer(204 if members is None else 200, members, exchange)
 
 
-def _answer(status: int, members: Members, exchange: Exchange, headers: Mapping[str, str] | None = None) -> Response:
+def _answer(
+    status: int, members: Members | None, exchange: Exchange, headers: Mapping[str, str] | None = None
+) -> Response:
+    headers = {"cache-control": "no-store", **(headers or {})}
     # The library compares the content type with "application/json" exactly: no charset.
-    response = JSONResponse(members, status, headers={"cache-control": "no-store", **(headers or {})})
+    response = Response(None, status, headers) if members is None else JSONResponse(members, status, headers)
     for line in exchange.set_cookies:
         response.headers.append("set-cookie", line)
     return response

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.errors import AgentError
 from agent.flow import LOGIN_SECONDS, Login
+from agent.set_cookie import set_cookie
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.envelope import Defect, InvalidCookie
@@ -17,9 +17,6 @@ from extauthz.cookies.header import AmbiguousCookie, CookieHeader
 from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.names import CookieNames
 from extauthz.cookies.purpose import Purpose
-
-# Browsers ignore a cookie whose name and value exceed this together (RFC 6265bis section 5.6).
-MAX_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +59,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CookieJar:
-    """Reads and writes the cookies of one app."""
+    """Reads and writes the cookies of one app. `max_age`: seconds a session outlives the browser, None: not at all."""
 
     app: str
     names: CookieNames
@@ -70,6 +67,7 @@ class CookieJar:
     parent_domain: str | None
     sealer: Sealer = field(repr=False)
     ring: KeyRing = field(repr=False)
+    max_age: int | None = None
 
     def login(self, cookies: CookieHeader, flow: str) -> Login | None:
         """The login of `flow`, None when there is none. Raises InvalidCookie."""
@@ -89,21 +87,27 @@ class CookieJar:
     def set_login(self, login: Login) -> str:
         """The Set-Cookie line for a login that begins."""
         name = self.names.login(login.flow)
-        return self._line(name, self._seal(name, login.to_bytes()), f"; Max-Age={LOGIN_SECONDS}")
+        return self._line(name, self._seal(name, login.to_bytes()), LOGIN_SECONDS)
 
     def set_access_token(self, token: AccessToken) -> str:
         """The Set-Cookie line the proxy will read."""
-        return self._line(self.names.access_token, self.sealer.seal(token.to_bytes()))
+        name = self.names.access_token
+        return self._lasting(
+            name, self.sealer.seal(token.to_bytes()), f"an access token of {len(token.token)} characters"
+        )
 
     def set_refresh_token(self, token: RefreshToken) -> str:
         """The Set-Cookie line for a new refresh token."""
         name = self.names.refresh_token
-        return self._line(name, self._seal(name, token.to_bytes()))
+        return self._lasting(
+            name, self._seal(name, token.to_bytes()), f"a refresh token of {len(token.token)} characters"
+        )
 
     def set_session(self, session: Session) -> str:
         """The Set-Cookie line for the ID token's claims."""
         name = self.names.id_token
-        return self._line(name, self._seal(name, session.to_bytes()))
+        plaintext = session.to_bytes()
+        return self._lasting(name, self._seal(name, plaintext), f"ID token claims of {len(plaintext)} bytes")
 
     def clear_login(self, flow: str) -> str:
         """A login is used once, whatever came of it."""
@@ -128,17 +132,14 @@ class CookieJar:
         return self.ring.seal(plaintext, Purpose(self.app, name))
 
     def _clear(self, name: str) -> str:
-        return self._line(name, "", "; Max-Age=0")
+        return self._line(name, "", 0)
 
-    def _line(self, name: str, value: str, life: str = "") -> str:
-        size = len(name) + len(value)
-        if size > MAX_BYTES:
-            raise AgentError(
-                500,
-                "cookie_too_large",
-                f"cookie {name} would take {size} bytes, browsers drop those over {MAX_BYTES}: "
-                "ask the authorization server for opaque tokens and fewer ID token claims",
-            )
-        path = "/" if name == self.names.access_token else self.agent_path
-        domain = f"; Domain={self.parent_domain}" if self.parent_domain else ""
-        return f"{name}={value}; Path={path}{domain}{life}; Secure; HttpOnly; SameSite=Strict"
+    def _lasting(self, name: str, value: str, content: str) -> str:
+        return self._line(name, value, self.max_age, content)
+
+    def _line(self, name: str, value: str, max_age: int | None, content: str = "a login") -> str:
+        # A sibling host must not be able to hand somebody its own login or session: those only we can have set. With a
+        # Domain is only what the proxy has to see on another host.
+        path = self.agent_path if name == self.names.refresh_token else "/"
+        domain = self.parent_domain if name == self.names.access_token else None
+        return set_cookie(name, value, path=path, domain=domain, max_age=max_age, content=content)

@@ -116,7 +116,8 @@ def build_issuer(app: AppConfig, steady: Clock) -> Issuer:
     """The app's authorization server. `steady`: seconds of any origin."""
     client = app.proxy_client
     http = HttpClient(ca_file=app.ca_file, certificate=client.certificate if client else None)
-    return Issuer(app.issuer, http, steady, mutual_tls=client is not None and client.mutual_tls)
+    mutual_tls = client is not None and client.mutual_tls
+    return Issuer(app.issuer, http, steady, mutual_tls=mutual_tls, endpoints=app.known_endpoints)
 
 
 def build_ways(app: AppConfig, issuer: Issuer, wall: Clock) -> Mapping[str, UpstreamWay]:
@@ -213,6 +214,7 @@ def _v1_cookies(name: str, app: AppConfig) -> Policy:
         app=name,
         cookie_name=names.access_token,
         own_cookies=names.lasting,
+        login_cookie_prefixes=(names.login_prefix,),
         double_submit=DoubleSubmit(
             cookie=names.csrf, header=names.csrf_header, opener=V1Cookies(app.cookie.encryption_keys)
         ),

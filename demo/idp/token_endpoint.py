@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import hmac
+from dataclasses import replace
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -19,6 +21,7 @@ from demo.idp.grants import Grant, Token
 from demo.idp.mode import override
 from demo.idp.provider import Provider
 
+HELD_SECONDS = 0.02  # how often a held request looks whether it may go on
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 
@@ -34,6 +37,8 @@ class TokenEndpoint:
         for name in ("code", "refresh_token", "code_verifier", "subject_token"):
             self._provider.canary.seen(form.get(name))
         client = authenticate(request, form, self._provider)
+        while self._provider.mode.token_held:  # noqa: ASYNC110  # the mode is a value, and wakes nobody up
+            await anyio.sleep(HELD_SECONDS)
         if self._provider.mode.token_status is not None:
             return self._provider.mode.forced(self._provider.mode.token_status)
         match form.get("grant_type"):
@@ -88,7 +93,9 @@ class TokenEndpoint:
             "refresh_token": refresh.value,
         }
         if is_openid(grant):
-            members["id_token"] = self._id_token(access, nonce)
+            # The token it belongs to is the one the client gets.
+            given = str(provider.mode.token_overrides.get("access_token", access.value))
+            members["id_token"] = self._id_token(replace(access, value=given), nonce)
         return self._answer(members)
 
     def _answer(self, members: dict[str, object]) -> Response:
@@ -96,7 +103,8 @@ class TokenEndpoint:
 
     def _id_token(self, access: Token, nonce: str | None) -> str:
         claims = id_token_claims(self._provider.config, access, nonce=nonce)
-        return self._provider.sign(override(claims, self._provider.mode.id_token_overrides), "JWT")
+        signed = self._provider.sign(override(claims, self._provider.mode.id_token_overrides), "JWT")
+        return self._provider.encrypted(signed, access.grant.client_id)
 
 
 def _resource(form: dict[str, str], grant: Grant) -> tuple[str, ...]:

@@ -14,8 +14,11 @@ import httpx2
 import yaml
 from starlette.applications import Starlette
 
-from agent.__main__ import build_agent, build_issuer
-from agent.app import Guarded, create_app
+from agent.__main__ import build_api, build_issuer
+from agent.app import Served, create_app
+from agent.relying_party import RelyingParty
+from agent.v1 import V1
+from agent.v2 import V2
 from agent_world.browser import Browser, read
 from agent_world.server import Server, form_of
 from demo.idp import Client, IdpConfig, create_idp
@@ -42,11 +45,18 @@ class World:
 
     clock: list[float]
     server: Server
-    apps: Mapping[str, Guarded]
+    apps: Mapping[str, Served]
     agent: Starlette
     private_key: PrivateKey
     ring: KeyRing
     log: io.StringIO
+
+    @property
+    def relying_party(self) -> RelyingParty:
+        """What speaks to the provider for the shop."""
+        api = self.apps["shop"].api
+        assert isinstance(api, V1 | V2)
+        return api.relying_party
 
     def browser(self) -> Browser:
         """A browser without cookies, at the shop's page."""
@@ -84,9 +94,20 @@ class World:
         return browser
 
 
-def create_world(folder: Path, *, jwks: Mapping[str, object] | None = None, **settings: Any) -> World:
-    """A fresh world; `settings` are added to the shop's, None removes one. `jwks`: the shop's client has no secret."""
-    clock = [START]
+def create_world(
+    folder: Path,
+    *,
+    jwks: Mapping[str, object] | None = None,
+    encryption_jwk: Mapping[str, str] | None = None,
+    beside: World | None = None,
+    **settings: Any,
+) -> World:
+    """A fresh world; `settings` are added to the shop's, None removes one.
+
+    `jwks`: the shop's client has no secret; `encryption_jwk`: the key it has registered to be encrypted for; `beside`:
+    not so fresh, but another agent at that world's provider and on its clock.
+    """
+    clock = [START] if beside is None else beside.clock
     private, public = new_key_pair("x25519")
     session_key = new_session_key()
     (folder / "public.pem").write_bytes(public)
@@ -94,15 +115,16 @@ def create_world(folder: Path, *, jwks: Mapping[str, object] | None = None, **se
     (folder / "secret").write_text(SECRET)
     (folder / "token-handler.yaml").write_text(yaml.safe_dump({"apps": _apps(settings)}))
     config = load(folder / "token-handler.yaml", Program.AGENT, {})
-    provider = IdpConfig(issuer=ISSUER, clients=_clients(settings, jwks), clock=lambda: clock[0])
-    server = Server(create_idp(provider, control=True), ISSUER)
+    provider = IdpConfig(issuer=ISSUER, clients=_clients(settings, jwks, encryption_jwk), clock=lambda: clock[0])
+    server = Server(create_idp(provider, control=True), ISSUER) if beside is None else beside.server
     stream = io.StringIO()
-    apps = {name: _guarded(name, app, server, clock) for name, app in config.apps.items()}
+    log = Log(logger(LogConfig(level="debug", format="json"), stream))
+    apps = {name: _served(name, app, server, clock, log) for name, app in config.apps.items()}
     return World(
         clock=clock,
         server=server,
         apps=apps,
-        agent=create_app(list(apps.values()), Log(logger(LogConfig(level="debug", format="json"), stream))),
+        agent=create_app(list(apps.values()), log),
         private_key=read_private_key(private),
         ring=KeyRing([read_session_key(session_key)]),
         log=stream,
@@ -130,7 +152,9 @@ def _apps(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> tuple[Client, ...]:
+def _clients(
+    settings: Mapping[str, Any], jwks: Mapping[str, object] | None, encryption_jwk: Mapping[str, str] | None
+) -> tuple[Client, ...]:
     scope = "openid profile orders"
     homes = (HOME, settings.get("redirect_uri", HOME))
     shop = Client(
@@ -140,6 +164,7 @@ def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> 
         redirect_uris=homes,
         scope=scope,
         audiences=tuple(settings.get("resource", ())),
+        encryption_jwk=encryption_jwk,
     )
     return (
         shop,
@@ -147,7 +172,7 @@ def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> 
     )
 
 
-def _guarded(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, clock: list[float]) -> Guarded:
+def _served(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, clock: list[float], log: Log) -> Served:
     """As the program builds it, on our transport and our clock."""
 
     def now() -> float:
@@ -155,11 +180,5 @@ def _guarded(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, cl
 
     # The composition root reads the time module once; from then on its clocks are ours.
     with patch("agent.__main__.time", SimpleNamespace(time=now, monotonic=now)):
-        agent = build_agent(name, app, build_issuer(app, transport))
-    return Guarded(
-        name=name,
-        path=app.agent_path,
-        agent=agent,
-        origins=app.origins,
-        require_custom_header=app.require_custom_header,
-    )
+        api = build_api(name, app, build_issuer(app, transport), log)
+    return Served(name=name, path=app.agent_path, api=api, origins=app.origins)

@@ -10,9 +10,11 @@ from urllib.parse import quote_plus
 import httpx2
 import pytest
 from agent_world import AGENT, HOST, ORIGIN, SECRET, Browser, World, create_world
+from starlette.requests import Request
 
+from agent.api import Endpoint, Exchange, Members
 from agent.app import create_app
-from agent.endpoints import Exchange, Members
+from agent.errors import AgentError
 from agent.flow import Login
 from agent.set_cookies import Session
 from agent.tokens import Tokens
@@ -92,11 +94,11 @@ async def test_an_error_code_of_the_provider_forges_no_line(world: World) -> Non
 
 async def test_no_repr_tells_a_secret(world: World) -> None:
     """A value printed by accident, or shown in a traceback, keeps its secrets."""
-    guarded = world.apps["shop"]
+    served = world.apps["shop"]
     login = Login(state=CANARY, nonce=CANARY, verifier=CANARY, started_at=1)
     tokens = Tokens(access_token=CANARY, refresh_token=CANARY, id_token=CANARY, expires_in=1)
     exchange = Exchange(httpx2.Request("GET", HOST), [CANARY])  # type: ignore[arg-type]  # only its repr is asked for
-    printed = repr([guarded, guarded.agent.jar.ring, login, tokens, exchange])
+    printed = repr([served, world.ring, login, tokens, exchange])
     assert CANARY not in printed
     assert SECRET not in printed
     assert "KeyRing()" in printed
@@ -158,7 +160,7 @@ async def journey(world: World) -> AsyncIterator[str]:
     await browser.refresh()
     await world.server.mode(id_token_overrides={})
     browser = await world.log_in("grace")
-    browser.replace("__Secure-shop-id", CANARY)
+    browser.replace("__Host-Http-shop-id", CANARY)
     await browser.session()
     await browser.logout()
     for value in (CANARY, *(await world.server.control("secrets"))["values"]):
@@ -176,16 +178,27 @@ def contents(world: World, browser: Browser) -> Iterator[str]:
 
 def broken(world: World) -> Browser:
     """A browser at an agent every call of which fails for a reason of its own."""
-    guarded = dataclasses.replace(world.apps["shop"], agent=Broken())  # type: ignore[arg-type]
-    agent = create_app([guarded], Log(logger(LogConfig(level="debug", format="json"), world.log)))
+    served = dataclasses.replace(world.apps["shop"], api=Broken())
+    agent = create_app([served], Log(logger(LogConfig(level="debug", format="json"), world.log)))
     return Browser(agent, base=HOST, path=AGENT, origin=ORIGIN)
 
 
 class Broken:
     """Fails at everything, and puts a secret into its exception."""
 
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """The five calls."""
+        calls = ["/login/start", "/login/end", "/session", "/refresh", "/logout"]
+        return [Endpoint(path, ("GET", "POST"), self.fail) for path in calls]
+
+    def guard(self, _request: Request) -> None:
+        """Everybody is welcome."""
+
+    def error(self, failure: AgentError) -> tuple[int, Members]:
+        """In few words."""
+        return failure.status, {"error_code": failure.code, "detailed_error": failure.message}
+
     async def fail(self, _call: Exchange) -> Members:
         """As a bug would."""
         raise RuntimeError(CANARY)
-
-    login_start = login_end = session = refresh = logout = fail

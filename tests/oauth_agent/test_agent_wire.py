@@ -130,7 +130,7 @@ async def test_a_preflight_from_a_trusted_origin_is_granted(world: World, call: 
     """The browser may send the library's headers, and tracing headers of the app's, with credentials."""
     wanted = "content-type,token-handler-version,traceparent"
     answer = await preflight(world, call, ORIGIN, wanted)
-    assert answer.status_code == 200
+    assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert answer.headers["access-control-allow-credentials"] == "true"
     assert answer.headers["access-control-allow-headers"] == wanted
@@ -141,9 +141,10 @@ async def test_a_preflight_from_a_trusted_origin_is_granted(world: World, call: 
 
 @pytest.mark.parametrize("origin", ["https://evil.test", "null", "https://www.shop.test.evil.test", f"{ORIGIN}:8443"])
 async def test_a_preflight_from_elsewhere_is_not_granted(world: World, origin: str) -> None:
-    """No other origin is named in the answer."""
+    """The answer says nothing, so the browser goes no further."""
     answer = await preflight(world, "session", origin, "token-handler-version")
-    assert "access-control-allow-origin" not in answer.headers
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert [name for name in answer.headers if name.startswith("access-control-")] == []
     assert "Origin" in answer.headers["vary"].split(", ")
 
 
@@ -181,6 +182,18 @@ async def test_each_app_is_served_at_its_own_path_to_its_own_page(world: World) 
     stranger = world.admin()
     stranger.origin = ORIGIN
     assert (await stranger.login_start()).status_code == 403
+
+
+@pytest.mark.parametrize("method", ["PUT", "OPTIONS", "TRACE", "QUERY", "BREW"])
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_method_nobody_knows_is_405_like_any_other(world: World, method: str, call: str) -> None:
+    """Whatever the method, the page reads the error, and the answer says which methods the call takes."""
+    response = await world.browser().fetch(method, call)
+    with pytest.raises(RemoteError) as thrown:
+        read(response)
+    assert (thrown.value.status, thrown.value.code) == (405, "method_not_allowed")
+    assert METHODS.get(call, "POST") in response.headers["allow"].split(", ")
+    assert response.headers["access-control-allow-origin"] == ORIGIN
 
 
 @pytest.mark.parametrize(("method", "call"), [("GET", "refresh"), ("POST", "nothing-here")])
@@ -222,7 +235,7 @@ async def logged_in(world: World, call: Callable[[Browser], Awaitable[httpx2.Res
 async def garbage(world: World) -> httpx2.Response:
     """A session cookie nobody has sealed."""
     browser = world.browser()
-    browser.plant("__Secure-shop-id", "garbage")
+    browser.plant("__Host-Http-shop-id", "garbage")
     return await browser.session()
 
 
