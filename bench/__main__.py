@@ -31,7 +31,8 @@ def main(quick: bool, only_inprocess: bool, out: Path) -> None:
     if only_inprocess:
         results.left_out.append("everything that needs a server, as it was asked to")
     else:
-        of_servers(results, takes=9 if whole else 2)
+        calls = load.CALLS_OF_A_CONNECTION
+        of_servers(results, takes=9 if whole else 2, calls=calls if whole else calls // 4)
         with world() as running:
             of_the_world(results, running, takes=7 if whole else 1)
     out.write_text(json.dumps(results.to_json(), indent=2) + "\n")
@@ -65,12 +66,12 @@ def of_sessions(results: Results, sessions: int) -> None:
     )
 
 
-def of_servers(results: Results, takes: int) -> None:
+def of_servers(results: Results, takes: int, calls: int) -> None:
     """Each in a process of its own, on the same questions."""
     if not load.available():
         results.left_out.append(load.MISSING)
         return
-    found = servers.measure(takes)
+    found = servers.measure(takes, calls)
     cpu = {name: figures["cpu_micros"] for name, figures in found.items()}
     results.numbers["fast_over_noop_zttp_cpu"] = cpu["fast"].over(cpu["noop zttp"])
     results.numbers["grpc_over_noop_grpcio_cpu"] = cpu["grpc"].over(cpu["noop grpcio"])

@@ -15,7 +15,7 @@ from bench.processes import POLL_SECONDS, START_SECONDS
 from bench.questions import BROWSER, NEIGHBOURS
 from bench.world import ASKED, ROUTES, World
 
-CALLS = 1000  # one after the other, for the time each takes
+CALLS = 500  # one after the other, for the time each takes
 BUSY_STREAMS = 4  # few enough that no call waits for as long as Envoy does
 DROPPED = ("x-forwarded-for", "x-forwarded-proto", "x-request-id")  # Envoy's own
 
@@ -52,7 +52,7 @@ def measure(world: World, takes: int) -> dict[str, dict[str, Figures]]:
 
 def _take(world: World, url: str, headers: Mapping[str, str], *, fast: bool) -> Take:
     pids = [world.local.pid("envoy"), world.fast if fast else world.local.pid("extauthz")]
-    busy = drive(url, headers, pids, streams=BUSY_STREAMS, calls=CALLS // 2)
+    busy = drive(url, headers, pids, streams=BUSY_STREAMS, calls=CALLS)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "times"
         more = (f"--log-file={file}",)

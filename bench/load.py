@@ -39,12 +39,12 @@ def available() -> bool:
     return shutil.which("h2load") is not None
 
 
-def check(port: int, question: bytes, pids: Sequence[int]) -> Load:
+def check(port: int, question: bytes, pids: Sequence[int], *, calls: int = CALLS_OF_A_CONNECTION) -> Load:
     """Ask the gRPC server on `port` the same question many times."""
     with NamedTemporaryFile() as body:
         Path(body.name).write_bytes(b"\0" + len(question).to_bytes(4, "big") + question)
         url = f"http://127.0.0.1:{port}/{SERVICE}/Check"
-        return drive(url, GRPC, pids, more=(f"--data={body.name}",))
+        return drive(url, GRPC, pids, calls=calls, more=(f"--data={body.name}",))
 
 
 def drive(

@@ -19,21 +19,21 @@ class Server:
     pid: int
     question: bytes
 
-    def load(self) -> Load:
-        """Ask it for a while."""
-        return check(self.port, self.question, [self.pid])
+    def load(self, calls: int) -> Load:
+        """Ask it for a while, so many calls on each connection."""
+        return check(self.port, self.question, [self.pid], calls=calls)
 
 
-def measure(takes: int) -> dict[str, dict[str, Figures]]:
+def measure(takes: int, calls: int) -> dict[str, dict[str, Figures]]:
     """For each server `cpu_micros`, CPU microseconds of a Check, and `per_second`, Checks a second of the clock."""
     loads: dict[str, list[Load]] = {name: [] for name in SERVERS}
     with ExitStack() as stack:
         servers = {name: stack.enter_context(serving(name)) for name in SERVERS}
         for server in servers.values():
-            server.load()
+            server.load(calls)
         for _ in range(takes):
             for name, server in servers.items():
-                loads[name].append(server.load())
+                loads[name].append(server.load(calls))
     return {
         name: {
             "cpu_micros": Figures(tuple(load.cpu_micros for load in taken)),

@@ -112,7 +112,8 @@ def world() -> Iterator[World]:
 def serve(local: LocalWorld, environ: Mapping[str, str]) -> tuple[list[str], Mapping[str, str]]:
     """Command and environment for another proxy, with other settings than the world's."""
     command = [str(Path(sys.executable).parent / "extauthz"), "serve", "--config", str(local.settings.config)]
-    return command, {**os.environ, **{f"TOKEN_HANDLER__EXTAUTHZ__{name}": value for name, value in environ.items()}}
+    given = {f"TOKEN_HANDLER__EXTAUTHZ__{name}": value for name, value in environ.items()}
+    return command, {**os.environ, **given, "TOKEN_HANDLER__LOG__LEVEL": "error"}
 
 
 def _log_in(local: LocalWorld) -> str:

@@ -48,7 +48,7 @@ class Lately:
         """All that counts of a request."""
         headers, cookies = request.headers, request.cookies
         names = self._names_of_options if request.method == "OPTIONS" else self._names
-        return (
+        counts = (
             request.method,
             request.path if self._paths_differ else bool(request.path),
             request.host,
@@ -56,8 +56,10 @@ class Lately:
             cookies.comma_joined,
             frozenset(request.context.items()) if request.context else None,
             *map(headers.get, names),
-            *(identity.other_spellings(headers) for identity in self._identities),
         )
+        if not self._identities:
+            return counts
+        return (*counts, *(identity.other_spellings(headers) for identity in self._identities))
 
     def keep(self, question: Hashable, answer: Answer, seconds: float) -> None:
         """Give `answer` again for at most `seconds`."""
