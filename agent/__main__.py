@@ -18,10 +18,12 @@ from starlette.applications import Starlette
 from agent.api import Api
 from agent.app import Served, create_app
 from agent.authorization import AuthorizationEndpoint
+from agent.backchannel import BackChannelLogout
 from agent.flow import Client
 from agent.refreshes import Refreshes
 from agent.relying_party import RelyingParty
 from agent.set_cookies import CookieJar
+from agent.shared import Shared, build_redis
 from agent.tokens import TokenEndpoint
 from agent.v2 import V2
 from extauthz import __version__
@@ -34,6 +36,8 @@ from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.purpose import Purpose
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.issuer import Issuer
+from extauthz.revocations.source import build_revocations
+from extauthz.revocations.watch import LogWatch
 from extauthz.telemetry import Log, logger
 
 # Longer than Envoy keeps idle upstream connections (envoy.yaml: 60 s), or it would reuse one we have just closed.
@@ -75,15 +79,18 @@ def serve(file: Path) -> None:
 def build_app(config: Config, log: Log) -> Starlette:
     """The application over all apps of `config`."""
     issuers = {name: build_issuer(app) for name, app in config.apps.items()}
+    shared = build_shared(config, log)
     apps = [
-        Served(name=name, path=app.agent_path, api=build_api(name, app, issuers[name]), origins=app.origins)
+        Served(name=name, path=app.agent_path, api=build_api(name, app, issuers[name], shared), origins=app.origins)
         for name, app in config.apps.items()
     ]
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await shared.revocations.start()
         log.note("listening", addresses=config.agent.listen)
         yield
+        await shared.close()
         for issuer in issuers.values():
             await issuer.http.aclose()
         log.note("stopped")
@@ -98,22 +105,32 @@ def build_issuer(app: AppConfig, transport: httpx2.AsyncBaseTransport | None = N
     return Issuer(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls)
 
 
-def build_api(name: str, app: AppConfig, issuer: Issuer) -> Api:
+def build_shared(config: Config, log: Log) -> Shared:
+    """What replicas have in common."""
+    revocations = build_revocations(config, Program.AGENT, time.time, LogWatch(log))
+    return Shared(revocations, build_redis(config), lambda error: log.trouble("", "redis", error))
+
+
+def build_api(name: str, app: AppConfig, issuer: Issuer, shared: Shared) -> Api:
     """One app's agent, from its settings."""
+    jar = build_jar(name, app)
+    party = build_relying_party(name, app, issuer, shared, jar.ring)
     return V2(
-        relying_party=build_relying_party(app, issuer),
-        jar=build_jar(name, app),
+        relying_party=party,
+        back_channel=BackChannelLogout(relying_party=party),
+        jar=jar,
         origins=app.origins,
         require_custom_header=app.require_custom_header,
     )
 
 
-def build_relying_party(app: AppConfig, issuer: Issuer) -> RelyingParty:
+def build_relying_party(name: str, app: AppConfig, issuer: Issuer, shared: Shared, ring: KeyRing) -> RelyingParty:
     """Everything that speaks to the app's authorization server."""
     authentication = _client(app).authentication(time.time)
     discovery, http = issuer.discovery, issuer.http
     redirect_uri = app.redirect_uri or app.spa_url
     return RelyingParty(
+        app=name,
         client=Client(
             issuer=app.issuer,
             client_id=app.client_id,
@@ -129,7 +146,8 @@ def build_relying_party(app: AppConfig, issuer: Issuer) -> RelyingParty:
         keys=issuer.keys,
         authorization=AuthorizationEndpoint(discovery, http, authentication, app.par),
         tokens=TokenEndpoint(discovery, http, authentication, app.resource),
-        refreshes=Refreshes(time.monotonic),
+        refreshes=Refreshes(time.monotonic, shared.refreshes(name, ring)),
+        revocations=shared.revocations,
         clock=time.time,
     )
 

@@ -16,9 +16,11 @@ from agent.errors import AgentError, invalid_request
 from agent.flow import Client, Login
 from agent.refreshes import Refreshes
 from agent.tokens import GrantOver, TokenEndpoint, Tokens
+from extauthz.cookies.marks import Kind, KnownBy, mark
 from extauthz.oauth.errors import AuthorizationServerError, InvalidToken, Trouble
 from extauthz.oauth.jwks import KeySet
 from extauthz.oauth.metadata import Discovery
+from extauthz.revocations.revocations import Revocations, RevocationsUnavailable
 
 
 class SessionOver(Exception):
@@ -27,16 +29,21 @@ class SessionOver(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedIn:
-    """What a login gave. `claims`: the ID token's, for the app to see; empty where none was asked for."""
+    """What a login gave. `claims`: the ID token's, for the app to see; empty where none was asked for.
+
+    `began`: milliseconds since the epoch, before there were tokens: who is logged out meanwhile is logged out.
+    """
 
     tokens: Tokens
     claims: Mapping[str, Any] = field(repr=False)
+    began: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelyingParty:
     """One app at its authorization server. `clock`: seconds since the epoch."""
 
+    app: str
     client: Client
     post_logout_redirect_uri: str
     authorization_parameters: tuple[str, ...]
@@ -46,6 +53,7 @@ class RelyingParty:
     authorization: AuthorizationEndpoint
     tokens: TokenEndpoint
     refreshes: Refreshes
+    revocations: Revocations
     clock: Callable[[], float]
 
     async def start(self, given: Mapping[str, str]) -> tuple[Login, str]:
@@ -72,8 +80,9 @@ class RelyingParty:
         code = flow.authorization_code(
             response, login, issuer=metadata.issuer, sends_iss=metadata.sends_iss, now=self.clock()
         )
+        began = int(self.clock() * 1000)
         tokens = await self._redeem(code, login)
-        return LoggedIn(tokens=tokens, claims=await self._claims(tokens, login))
+        return LoggedIn(tokens=tokens, claims=await self._claims(tokens, login), began=began)
 
     async def refresh(self, refresh_token: str, given: Mapping[str, str]) -> Tokens:
         """New tokens for a refresh token, `given` as for `start`. Raises SessionOver, AgentError."""
@@ -96,6 +105,24 @@ class RelyingParty:
         except InvalidToken as error:
             raise SessionOver from error
         return flow.claims_for_app(claims)
+
+    def marks(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
+        """By what the authorization server can end a session with these claims."""
+        named = ((kind, claims.get(kind)) for kind in (Kind.SID, Kind.SUB))
+        return tuple(mark(self.app, kind, value) for kind, value in named if isinstance(value, str))
+
+    def has_ended(self, session: KnownBy) -> bool:
+        """Whether the session was ended before its time."""
+        return self.revocations.has_ended(session)
+
+    async def end(self, marked: str) -> None:
+        """Have everybody refuse the sessions with this mark. Raises RevocationsUnavailable when not all were told."""
+        await self.revocations.end(marked)
+
+    async def end_own(self, session_id: str) -> None:
+        """The same for one session of ours, as far as it can be done now."""
+        with suppress(RevocationsUnavailable):
+            await self.end(mark(self.app, Kind.SESSION, session_id))
 
     async def revoke(self, refresh_token: str) -> None:
         """End the grant, if that can be done now."""

@@ -3,7 +3,9 @@
 Every label has a small, fixed set of values; no client chooses one.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from collections.abc import Sized
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # From a cached decision, tens of microseconds, to the longest Envoy waits.
@@ -28,6 +30,35 @@ class Metrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
+
+        self._revocations = Gauge(
+            "token_handler_revocations",
+            "Sessions and users known to be logged out before their time",
+            registry=self._registry,
+        )
+        self._heard = Gauge(
+            "token_handler_revocations_up",
+            "1 while revocations are heard of, 0 while their source is away, or there is none",
+            registry=self._registry,
+        )
+        self._lost = Counter(
+            "token_handler_revocations_failures",
+            "How often their source could not be read, or was lost",
+            registry=self._registry,
+        )
+
+    def revocations(self, known: Sized) -> None:
+        """Say from now on how many `known` holds."""
+        self._revocations.set_function(lambda: len(known))
+
+    def lost(self) -> None:
+        """Revocations cannot be heard of."""
+        self._heard.set(0)
+        self._lost.inc()
+
+    def heard(self) -> None:
+        """Revocations are heard of."""
+        self._heard.set(1)
 
     def decided(self, *, app: str, door: str, decision: str, waived: str, seconds: float, cached: bool) -> None:
         """Count one request."""

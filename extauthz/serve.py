@@ -10,7 +10,7 @@ import uvloop
 
 from extauthz.authorizer import Authorizer
 from extauthz.build import asks, build_apps, build_issuer, build_memory, published_keys
-from extauthz.config import Config
+from extauthz.config import Config, Program
 from extauthz.config.listening import PREFIX
 from extauthz.config.model import HttpConfig
 from extauthz.config.values import is_loopback
@@ -24,6 +24,8 @@ from extauthz.doors.operations import Operations
 from extauthz.metrics import Metrics
 from extauthz.oauth.issuer import Issuer
 from extauthz.oauth.key_ring import key_set
+from extauthz.revocations.source import build_revocations
+from extauthz.revocations.watch import LogWatch
 from extauthz.telemetry import Log
 
 DESCRIPTORS = 65_536
@@ -64,7 +66,11 @@ class Proxy:
         apps = build_apps(config, issuers, wall=time.time, told=told)
         self._unknown = {app.policy.app: issuers[app.policy.app] for app in apps if asks(app.policy)}
         self._learning: list[asyncio.Task[None]] = []
-        desk = Desk(Authorizer(apps, build_memory(config, time.monotonic), log, time.time), log, metrics)
+        watch = LogWatch(log, metrics.lost, metrics.heard)
+        self._revocations = build_revocations(config, Program.EXTAUTHZ, time.time, watch)
+        metrics.revocations(self._revocations.known)
+        memory = build_memory(config, time.monotonic)
+        desk = Desk(Authorizer(apps, memory, log, time.time, revocations=self._revocations), log, metrics)
         secret = http.shared_secret_file
         dialects = [ENVOY, FORWARD, NGINX, resolver.dialect(http.resolver_prefix)]
         keys = published_keys(config)
@@ -90,6 +96,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Open every listener. Raises ListenError."""
+        await self._revocations.start()
         self._http.start(self._settings.http.listen)
         self._operations_server.start(self._settings.operations.listen)
         await self._grpc.start(self._settings.listen)
@@ -103,6 +110,7 @@ class Proxy:
         await self._grpc.stop(self._settings.drain_seconds)
         await self._http.stop()
         await self._operations_server.stop()
+        await self._revocations.stop()  # until the last decision they count
 
     async def _learn(self, app: str) -> None:
         """Until this is over, `/readyz` says that we wait for the app's authorization server."""
