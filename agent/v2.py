@@ -70,16 +70,16 @@ class V2:
         # Nothing of an earlier session carries over: a new session id, and no refresh token of somebody else's.
         session_id = secrets.token_urlsafe(16)
         line = self._refresh_line(tokens.refresh_token, session_id)
-        began = Session(
+        session = Session(
             claims=logged_in.claims,
             session_id=session_id,
             access_token_expires_at=None,
             marks=self.relying_party.marks(logged_in.claims),
             began=logged_in.began,
         )
-        if self._has_ended(began):
+        if self._has_ended(session):
             raise AgentError(401, "session_expired", "the session was ended while it began; log in again")
-        held = self._signed_in(call, tokens, began)
+        held = self._signed_in(call, tokens, session)
         call.set_cookies.append(line)
         return _members(held, tokens.expires_in)
 
