@@ -34,15 +34,14 @@ from extauthz.config.listening import ListenError, listen
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.purpose import Purpose
+from extauthz.http_server import settings, tell
+from extauthz.oauth.decryption import Decryption
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.issuer import Issuer
+from extauthz.revocations.revocations import Revocations
 from extauthz.revocations.source import build_revocations
 from extauthz.revocations.watch import LogWatch
 from extauthz.telemetry import Log, logger
-
-# Longer than Envoy keeps idle upstream connections (envoy.yaml: 60 s), or it would reuse one we have just closed.
-KEEP_ALIVE_SECONDS = 75
-GRACE_SECONDS = 5  # requests in progress get this long when the program is told to stop
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,17 +62,13 @@ def serve(file: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     listener = _listen(config.agent.listen)
-    settings = uvicorn.Config(
-        build_app(config, log),
-        loop="uvloop",
-        http="h11",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    uvicorn.Server(settings).run(sockets=[listener])
+    build_server(config, log).run(sockets=[listener])
+
+
+def build_server(config: Config, log: Log) -> uvicorn.Server:
+    """The application with its HTTP server."""
+    tell(log)
+    return uvicorn.Server(settings(build_app(config, log), lifespan="on"))
 
 
 def build_app(config: Config, log: Log) -> Starlette:
@@ -81,7 +76,9 @@ def build_app(config: Config, log: Log) -> Starlette:
     issuers = {name: build_issuer(app) for name, app in config.apps.items()}
     shared = build_shared(config, log)
     apps = [
-        Served(name=name, path=app.agent_path, api=build_api(name, app, issuers[name], shared), origins=app.origins)
+        Served(
+            name=name, path=app.agent_path, api=build_api(name, app, issuers[name], shared, log), origins=app.origins
+        )
         for name, app in config.apps.items()
     ]
 
@@ -102,7 +99,7 @@ def build_issuer(app: AppConfig, transport: httpx2.AsyncBaseTransport | None = N
     """The app's authorization server. `transport` is for tests."""
     client = _client(app)
     http = HttpClient(ca_file=app.ca_file, certificate=client.certificate, transport=transport)
-    return Issuer(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls)
+    return Issuer(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls, endpoints=app.known_endpoints)
 
 
 def build_shared(config: Config, log: Log) -> Shared:
@@ -111,10 +108,11 @@ def build_shared(config: Config, log: Log) -> Shared:
     return Shared(revocations, build_redis(config), lambda error: log.trouble("", "redis", error))
 
 
-def build_api(name: str, app: AppConfig, issuer: Issuer, shared: Shared) -> Api:
+def build_api(name: str, app: AppConfig, issuer: Issuer, shared: Shared, log: Log) -> Api:
     """One app's agent, from its settings."""
     jar = build_jar(name, app)
-    party = build_relying_party(name, app, issuer, shared, jar.ring)
+    refreshes = Refreshes(time.monotonic, shared.refreshes(name, jar.ring))
+    party = build_relying_party(name, app, issuer, refreshes, shared.revocations, log)
     return V2(
         relying_party=party,
         back_channel=BackChannelLogout(relying_party=party),
@@ -124,8 +122,14 @@ def build_api(name: str, app: AppConfig, issuer: Issuer, shared: Shared) -> Api:
     )
 
 
-def build_relying_party(name: str, app: AppConfig, issuer: Issuer, shared: Shared, ring: KeyRing) -> RelyingParty:
+def build_relying_party(
+    name: str, app: AppConfig, issuer: Issuer, refreshes: Refreshes, revocations: Revocations, log: Log
+) -> RelyingParty:
     """Everything that speaks to the app's authorization server."""
+
+    def warn(detail: str) -> None:
+        log.warn("authorization_server", app=name, detail=detail)
+
     authentication = _client(app).authentication(time.time)
     discovery, http = issuer.discovery, issuer.http
     redirect_uri = app.redirect_uri or app.spa_url
@@ -138,18 +142,29 @@ def build_relying_party(name: str, app: AppConfig, issuer: Issuer, shared: Share
             scope=app.scope,
             response_mode=app.response_mode,
             resource=tuple(app.resource),
+            max_age=app.max_age,
+            acr_values=app.acr_values,
+            id_token_algorithm=app.id_token_signed_response_alg,
+            response_algorithm=app.authorization_signed_response_alg,
         ),
         post_logout_redirect_uri=app.post_logout_redirect_uri or app.spa_url,
         authorization_parameters=tuple(app.authorization_parameters),
         refresh_parameters=tuple(app.refresh_parameters),
         discovery=discovery,
         keys=issuer.keys,
-        authorization=AuthorizationEndpoint(discovery, http, authentication, app.par),
+        authorization=AuthorizationEndpoint(discovery, http, authentication, app.par, warn),
         tokens=TokenEndpoint(discovery, http, authentication, app.resource),
-        refreshes=Refreshes(time.monotonic, shared.refreshes(name, ring)),
-        revocations=shared.revocations,
+        refreshes=refreshes,
+        revocations=revocations,
         clock=time.time,
+        decryption=build_decryption(app),
     )
+
+
+def build_decryption(app: AppConfig) -> Decryption | None:
+    """What opens the JWTs that the authorization server encrypts, None where it encrypts none."""
+    keys = [key for key in app.decryption_key_files if key is not None]
+    return Decryption(keys, "decryption_key_files") if keys else None
 
 
 def build_jar(name: str, app: AppConfig) -> CookieJar:
@@ -162,6 +177,7 @@ def build_jar(name: str, app: AppConfig) -> CookieJar:
         names=names,
         agent_path=app.agent_path,
         parent_domain=app.parent_domain,
+        max_age=app.cookie.max_age,
         sealer=Sealer(app.cookie.public_key_file, Purpose(name, names.access_token)),
         ring=KeyRing([key for key in app.cookie.session_key_files if key is not None]),
     )

@@ -3,6 +3,7 @@
 Pushed, they are hidden from the browser and nobody can change them on the way.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -14,25 +15,51 @@ from extauthz.oauth.metadata import Discovery, Metadata, endpoint
 
 Par = Literal["auto", "never", "required"]
 
+NO_PKCE = "the metadata has no S256 in code_challenge_methods_supported"
 WHAT = "the pushed authorization request endpoint"
 # RFC 6749 section 4.1.2.1, RFC 8707, RFC 9126 section 2.3: the words that are repeated; any other may say anything.
 ERRORS = ("access_denied", "invalid_request", "invalid_scope", "invalid_target", "unsupported_response_type")
+# The one that the app can do something about: log the user in some other way.
+UNMET = "unmet_authentication_requirements"
 
 
 class AuthorizationEndpoint:
     """Sends browsers to one authorization server, for one client."""
 
-    def __init__(self, discovery: Discovery, http: HttpClient, client: ClientAuthentication, par: Par) -> None:
+    def __init__(
+        self,
+        discovery: Discovery,
+        http: HttpClient,
+        client: ClientAuthentication,
+        par: Par,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._discovery, self._http, self._client, self._par = discovery, http, client, par
+        self._warn, self._warned = warn, False
 
-    async def url(self, parameters: Form) -> str:
-        """The URL that starts a login. Raises AgentError, AuthorizationServerError."""
+    async def url(self, parameters: Form, *, openid: bool) -> str:
+        """The URL that starts a login, `openid`: for an ID token. Raises AgentError, AuthorizationServerError."""
         metadata = await self._discovery.metadata()
+        self._check_pkce(metadata, openid=openid)
         url = endpoint(metadata.authorization_endpoint, "authorization_endpoint")
         if self._pushes(metadata):
             request_uri = await self._push(metadata, parameters)
             parameters = {"client_id": parameters["client_id"], "request_uri": request_uri}
         return with_query(url, parameters)
+
+    def _check_pkce(self, metadata: Metadata, *, openid: bool) -> None:
+        """RFC 9700 section 4.7.1: whoever relies on PKCE makes sure that the server supports it.
+
+        With an ID token the nonce protects as well. Servers that know PKCE and do not say so are many.
+        """
+        methods = metadata.challenge_methods
+        if methods is not None and "S256" in methods:
+            return
+        if methods is not None and not openid:
+            raise AuthorizationServerError(Trouble.BAD_ANSWER, f"{NO_PKCE}, and without openid nothing else protects")
+        if not self._warned:
+            self._warned = True
+            self._warn(NO_PKCE)
 
     def _pushes(self, metadata: Metadata) -> bool:
         if self._par == "auto":
@@ -57,6 +84,8 @@ def with_query(endpoint: str, parameters: Form) -> str:
 
 
 def _refusal(error: Any) -> AgentError:
+    if error == UNMET:
+        return AgentError(400, UNMET, "the authorization server does not authenticate in this way")
     word = error if error in ERRORS else "an unknown error"
     return AgentError(400, "authorization_error", f"the authorization server did not accept the login: {word}")
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from agent.api import Endpoint, Exchange, Members
 from agent.errors import invalid_request
 from agent.forms import read_form
-from agent.logout_token import FRESH_SECONDS, Logout, read_logout_token
+from agent.logout_token import FRESH_SECONDS
 from agent.relying_party import RelyingParty
-from extauthz.oauth.errors import InvalidToken
 
 MAX_REMEMBERED = 10_000  # of tokens that are fresh, some two minutes; replaying an older one is refused
 
@@ -33,20 +32,12 @@ class BackChannelLogout:
         given = await read_form(call.request)
         if not given.get("logout_token"):
             raise invalid_request("logout_token is missing")
-        logout = await self._verified(given["logout_token"])
+        logout = await self.relying_party.logout(given["logout_token"])
         # Sent once more, it changes nothing: a user who has logged in since stays so.
         if logout.jti not in self._done:
             await self.relying_party.end(logout.mark(self.relying_party.app))
             self._remember(logout.jti)
         return {}
-
-    async def _verified(self, token: str) -> Logout:
-        party = self.relying_party
-        try:
-            header, claims = await party.keys.verify(token)
-            return read_logout_token(header, claims, party.client, now=party.clock())
-        except InvalidToken as error:
-            raise invalid_request(f"the logout token is not valid: {error}") from error
 
     def _remember(self, jti: str) -> None:
         """Only once it is done: what failed may be sent again."""

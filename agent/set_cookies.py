@@ -84,7 +84,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CookieJar:
-    """Reads and writes the cookies of one app."""
+    """Reads and writes the cookies of one app. `max_age`: seconds a session outlives the browser, None: not at all."""
 
     app: str
     names: CookieNames
@@ -92,6 +92,7 @@ class CookieJar:
     parent_domain: str | None
     sealer: Sealer = field(repr=False)
     ring: KeyRing = field(repr=False)
+    max_age: int | None = None
 
     def login(self, cookies: CookieHeader, flow: str) -> Login | None:
         """The login of `flow`, None when there is none. Raises InvalidCookie."""
@@ -115,17 +116,23 @@ class CookieJar:
 
     def set_access_token(self, token: AccessToken) -> str:
         """The Set-Cookie line the proxy will read."""
-        return self._line(self.names.access_token, self.sealer.seal(token.to_bytes()))
+        name = self.names.access_token
+        return self._lasting(
+            name, self.sealer.seal(token.to_bytes()), f"an access token of {len(token.token)} characters"
+        )
 
     def set_refresh_token(self, token: RefreshToken) -> str:
         """The Set-Cookie line for a new refresh token."""
         name = self.names.refresh_token
-        return self._line(name, self._seal(name, token.to_bytes()))
+        return self._lasting(
+            name, self._seal(name, token.to_bytes()), f"a refresh token of {len(token.token)} characters"
+        )
 
     def set_session(self, session: Session) -> str:
         """The Set-Cookie line for the ID token's claims."""
         name = self.names.id_token
-        return self._line(name, self._seal(name, session.to_bytes()))
+        plaintext = session.to_bytes()
+        return self._lasting(name, self._seal(name, plaintext), f"ID token claims of {len(plaintext)} bytes")
 
     def clear_login(self, flow: str) -> str:
         """A login is used once, whatever came of it."""
@@ -152,15 +159,19 @@ class CookieJar:
     def _clear(self, name: str) -> str:
         return self._line(name, "", "; Max-Age=0")
 
-    def _line(self, name: str, value: str, life: str = "") -> str:
+    def _lasting(self, name: str, value: str, content: str) -> str:
+        """The line of a session's cookie. `content`: what is in it, and how large, for who has to make it smaller."""
         size = len(name) + len(value)
         if size > MAX_BYTES:
             raise AgentError(
                 500,
                 "cookie_too_large",
-                f"cookie {name} would take {size} bytes, browsers drop those over {MAX_BYTES}: "
+                f"cookie {name} would take {size} bytes for {content}, and browsers drop those over {MAX_BYTES}: "
                 "ask the authorization server for opaque tokens and fewer ID token claims",
             )
+        return self._line(name, value, "" if self.max_age is None else f"; Max-Age={self.max_age}")
+
+    def _line(self, name: str, value: str, life: str) -> str:
         path = "/" if name == self.names.access_token else self.agent_path
         domain = f"; Domain={self.parent_domain}" if self.parent_domain else ""
         return f"{name}={value}; Path={path}{domain}{life}; Secure; HttpOnly; SameSite=Strict"

@@ -16,6 +16,7 @@ from agent.backchannel import BackChannelLogout
 from agent.errors import AgentError, invalid_request
 from agent.flow import Login, flow_of
 from agent.forms import cookies, read_form
+from agent.id_token import claims_for_app
 from agent.relying_party import RelyingParty, SessionOver
 from agent.set_cookies import CookieJar, RefreshToken, Session
 from agent.tokens import Tokens
@@ -205,5 +206,5 @@ class V2:
 
 
 def _members(held: Session, left: int | None) -> Members:
-    members: Members = {"is_logged_in": True, "id_token_claims": held.claims}
+    members: Members = {"is_logged_in": True, "id_token_claims": claims_for_app(held.claims)}
     return members if left is None else {**members, "access_token_expires_in": left}

@@ -116,7 +116,8 @@ def build_issuer(app: AppConfig, steady: Clock) -> Issuer:
     """The app's authorization server. `steady`: seconds of any origin."""
     client = app.proxy_client
     http = HttpClient(ca_file=app.ca_file, certificate=client.certificate if client else None)
-    return Issuer(app.issuer, http, steady, mutual_tls=client is not None and client.mutual_tls)
+    mutual_tls = client is not None and client.mutual_tls
+    return Issuer(app.issuer, http, steady, mutual_tls=mutual_tls, endpoints=app.known_endpoints)
 
 
 def build_ways(app: AppConfig, issuer: Issuer, wall: Clock) -> Mapping[str, UpstreamWay]:

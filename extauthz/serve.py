@@ -19,8 +19,8 @@ from extauthz.doors.desk import Desk
 from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
 from extauthz.doors.grpc import GrpcDoor
 from extauthz.doors.http import doors
-from extauthz.doors.http_server import HttpServer
 from extauthz.doors.operations import Operations
+from extauthz.http_server import HttpServer
 from extauthz.metrics import Metrics
 from extauthz.oauth.issuer import Issuer
 from extauthz.oauth.key_ring import key_set

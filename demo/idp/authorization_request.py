@@ -7,6 +7,7 @@ from demo.idp.config import Client, IdpConfig
 from demo.idp.errors import PageError, RefusalError
 
 RESPONSE_MODES = ("query", "jwt", "query.jwt")  # with code, jwt means query.jwt (JARM section 2.3.4)
+ACR_VALUES = ("password", "second-factor")
 # BASE64URL(SHA256(verifier)) without padding (RFC 7636 section 4.2).
 S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -23,6 +24,7 @@ class AuthorizationRequest:
     code_challenge: str
     prompt: frozenset[str]
     max_age: int | None
+    acr: str | None
     signed_for: str | None
     resource: tuple[str, ...]
 
@@ -51,6 +53,7 @@ def _problem(parameters: dict[str, str], client: Client, audience: str) -> tuple
     prompt = given("prompt", "").split()
     challenge = S256_CHALLENGE.fullmatch(given("code_challenge", ""))
     known_target = {*given("resource", "").split()} <= {audience, *client.audiences}
+    asked = given("acr_values", "").split()
     known_scope = is_within(given("scope", ""), client.scope)
     rules = (
         (given("response_type") == "code", "unsupported_response_type", "response_type must be code"),
@@ -60,6 +63,8 @@ def _problem(parameters: dict[str, str], client: Client, audience: str) -> tuple
         (challenge, "invalid_request", "code_challenge is required"),
         (given("max_age", "0").isdecimal(), "invalid_request", "max_age must be a number of seconds"),
         ("none" not in prompt or len(prompt) == 1, "invalid_request", "prompt=none stands alone"),
+        # As RFC 9470 section 5 has it: what nobody here can do is not done in some other way.
+        (not asked or {*asked} & {*ACR_VALUES}, "unmet_authentication_requirements", "no class of this provider"),
         (known_target, "invalid_target", "no resource of this client"),
         (known_scope, "invalid_scope", "scope not registered for this client"),
     )
@@ -77,6 +82,7 @@ def _request(parameters: dict[str, str], client: Client, redirect_uri: str) -> A
         code_challenge=parameters["code_challenge"],
         prompt=frozenset(parameters.get("prompt", "").split()),
         max_age=int(max_age) if max_age else None,
+        acr=next((acr for acr in parameters.get("acr_values", "").split() if acr in ACR_VALUES), None),
         signed_for=_signed_for(parameters),
         resource=tuple(parameters.get("resource", "").split()),
     )

@@ -47,7 +47,7 @@ class Authorize:
         person = find_person(form.get("user"))
         if person is None:
             raise PageError("Nobody of that name lives here.")
-        session = self._provider.sessions.open(person)
+        session = self._provider.sessions.open(person, wish.acr)
         return remember(self._grant(request, wish, session), session.cookie, secure=self._is_https())
 
     def _checked(self, request: Request) -> AuthorizationRequest:
@@ -70,7 +70,7 @@ class Authorize:
 
     def _usable_session(self, request: Request, wish: AuthorizationRequest) -> Session | None:
         session = self._provider.sessions.find(request.cookies.get(COOKIE))
-        if session is None or wish.prompt - {"none"}:
+        if session is None or wish.prompt - {"none"} or wish.acr not in (None, session.acr):
             return None
         is_recent = wish.max_age is None or self._provider.now() - session.auth_time <= wish.max_age
         return session if is_recent else None
@@ -101,7 +101,7 @@ class Authorize:
         signed = override(
             {**claims, "aud": signed_for, "exp": provider.now() + CODE_SECONDS}, provider.mode.jarm_overrides
         )
-        return redirect(redirect_uri, {"response": provider.sign(signed, "JWT")})
+        return redirect(redirect_uri, {"response": provider.encrypted(provider.sign(signed, "JWT"), signed_for)})
 
     def _is_https(self) -> bool:
         return self._provider.config.issuer.startswith("https:")

@@ -23,7 +23,8 @@ def id_token_claims(config: IdpConfig, access_token: Token, *, nonce: str | None
         "sid": session.sid,
         **session.person.claims(),
     }
-    return {**claims, "nonce": nonce} if nonce else claims
+    acr = {"acr": session.acr} if session.acr else {}
+    return {**claims, **acr, "nonce": nonce} if nonce else {**claims, **acr}
 
 
 def access_token_claims(config: IdpConfig, token: Token) -> dict[str, object]:

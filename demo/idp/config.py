@@ -13,8 +13,8 @@ class Client:
     """One registered confidential client, known by a secret or by its keys (a JWK Set), not by both.
 
     URIs are compared as exact strings (RFC 9700 section 2.1); `audiences` are the APIs it may exchange tokens for,
-    besides the usual one; `encryption_jwk`: the public key that introspection answers are encrypted to, where the mode
-    says so (RFC 9701).
+    besides the usual one; `encryption_jwk`: the public key that introspection answers (RFC 9701), ID tokens and
+    signed responses are encrypted to, where the mode says so.
     """
 
     client_id: str

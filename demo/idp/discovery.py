@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from demo.idp.assertions import ALGORITHMS
-from demo.idp.authorization_request import RESPONSE_MODES
+from demo.idp.authorization_request import ACR_VALUES, RESPONSE_MODES
 from demo.idp.exchange import GRANT_TYPE as TOKEN_EXCHANGE
 from demo.idp.keys import ALGORITHM
 from demo.idp.people import PEOPLE
@@ -51,6 +51,7 @@ def _endpoints(issuer: str) -> dict[str, object]:
 
 def _abilities(scopes: list[str]) -> dict[str, object]:
     return {
+        "acr_values_supported": list(ACR_VALUES),
         "authorization_signing_alg_values_supported": [ALGORITHM],
         "authorization_response_iss_parameter_supported": True,
         "backchannel_logout_supported": True,

@@ -1,4 +1,4 @@
-"""Encrypting an answer to a client that has registered a key (RFC 9701 section 5)."""
+"""Encrypting a signed JWT for a client that has registered a key (RFC 7519 section 5.2)."""
 
 from joserfc.jwe import JWERegistry, encrypt_compact
 from joserfc.jwk import ECKey, OKPKey, RSAKey

@@ -37,6 +37,7 @@ _RULES: dict[str, Callable[[object], bool]] = {
     "token_status": _status_or_null,
     "par_status": _status_or_null,
     "require_par": _yes_or_no,
+    "encrypt": _yes_or_no,
     "body": _text_or_null,
     "content_type": _text_or_null,
     "jwt_overrides": _members,
@@ -60,6 +61,7 @@ class Mode:
     token_status: int | None = None
     par_status: int | None = None
     require_par: bool = False
+    encrypt: bool = False  # ID tokens and signed responses, for clients that have registered a key
     body: str | None = None
     content_type: str | None = None
     jwt_overrides: Mapping[str, object] = field(default_factory=dict)

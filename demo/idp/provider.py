@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from demo.idp.canary import Canary
 from demo.idp.config import IdpConfig
+from demo.idp.encryption import encrypt
 from demo.idp.grants import Grants
 from demo.idp.keys import KeyRing
 from demo.idp.mode import Mode
@@ -33,6 +34,13 @@ class Provider:
     def sign(self, claims: dict[str, object], typ: str) -> str:
         """Sign a JWT with the current key."""
         return self.canary.issued(self.keys.current.sign(claims, typ))
+
+    def encrypted(self, jwt: str, client_id: str) -> str:
+        """The JWT as it is, or encrypted for the client where the mode says so."""
+        client = self.config.client(client_id)
+        if not self.mode.encrypt or client is None or client.encryption_jwk is None:
+            return jwt
+        return self.canary.issued(encrypt(jwt, client))
 
 
 def create_provider(config: IdpConfig) -> Provider:

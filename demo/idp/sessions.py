@@ -16,6 +16,7 @@ class Session:
     sid: str
     person: Person
     auth_time: int
+    acr: str | None  # how the person was asked to prove who they are
 
 
 class Sessions:
@@ -26,10 +27,10 @@ class Sessions:
         self._note = note
         self._sessions: dict[str, Session] = {}
 
-    def open(self, person: Person) -> Session:
-        """Sign a person in."""
+    def open(self, person: Person, acr: str | None = None) -> Session:
+        """Sign a person in. `acr`: the class of authentication; here a click is as good as a second factor."""
         cookie = self._note(secrets.token_urlsafe(32))
-        self._sessions[cookie] = Session(cookie, secrets.token_urlsafe(16), person, int(self._clock()))
+        self._sessions[cookie] = Session(cookie, secrets.token_urlsafe(16), person, int(self._clock()), acr)
         return self._sessions[cookie]
 
     def find(self, cookie: str | None) -> Session | None:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -88,7 +89,9 @@ class TokenEndpoint:
             "refresh_token": refresh.value,
         }
         if is_openid(grant):
-            members["id_token"] = self._id_token(access, nonce)
+            # The token it belongs to is the one the client gets.
+            given = str(provider.mode.token_overrides.get("access_token", access.value))
+            members["id_token"] = self._id_token(replace(access, value=given), nonce)
         return self._answer(members)
 
     def _answer(self, members: dict[str, object]) -> Response:
@@ -96,7 +99,8 @@ class TokenEndpoint:
 
     def _id_token(self, access: Token, nonce: str | None) -> str:
         claims = id_token_claims(self._provider.config, access, nonce=nonce)
-        return self._provider.sign(override(claims, self._provider.mode.id_token_overrides), "JWT")
+        signed = self._provider.sign(override(claims, self._provider.mode.id_token_overrides), "JWT")
+        return self._provider.encrypted(signed, access.grant.client_id)
 
 
 def _resource(form: dict[str, str], grant: Grant) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """The settings of one single-page app: its key, its type, its default, and what it is for."""
 
+from collections.abc import Mapping
 from itertools import combinations
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -19,17 +20,24 @@ from extauthz.config.client import (
     registration,
 )
 from extauthz.config.cookie import CookieConfig
-from extauthz.config.files import CaFile, proxy_needs_no_app_client
+from extauthz.config.endpoints import EndpointsConfig
+from extauthz.config.files import CaFile, Program, loading, proxy_needs_no_app_client
+from extauthz.config.login import LoginConfig, called_at_login
 from extauthz.config.routes import CorsConfig, Csrf, RouteConfig
-from extauthz.config.section import Section, V, given
-from extauthz.config.upstream import NEEDS_AUDIENCE, UpstreamConfig, asked_for, takes_jwts, told_of_clients
+from extauthz.config.section import V, given
+from extauthz.config.upstream import (
+    NEEDS_AUDIENCE,
+    UpstreamConfig,
+    asked_for,
+    called_by_way,
+    takes_jwts,
+    told_of_clients,
+)
 from extauthz.config.values import (
     Host,
     IdentityHeader,
     Issuer,
     Origin,
-    Resource,
-    Scope,
     Url,
     UrlPath,
     is_loopback,
@@ -37,31 +45,8 @@ from extauthz.config.values import (
 )
 from extauthz.cookies.names import CookieNames, V1CookieNames
 
-# What makes a request the agent's own. An app that may choose one of these could redirect codes or downgrade PKCE.
-OUR_PARAMETERS = frozenset(
-    {
-        "client_assertion",
-        "client_assertion_type",
-        "client_id",
-        "client_secret",
-        "code",
-        "code_challenge",
-        "code_challenge_method",
-        "code_verifier",
-        "grant_type",
-        "nonce",
-        "redirect_uri",
-        "refresh_token",
-        "request",
-        "request_uri",
-        "response_mode",
-        "response_type",
-        "state",
-    }
-)
 
-
-class AppConfig(Section):
+class AppConfig(LoginConfig):
     """One single-page app."""
 
     allow_http: Annotated[
@@ -85,21 +70,6 @@ class AppConfig(Section):
     client_assertion_audience: AssertionAudience = None
     redirect_uri: Annotated[Url | None, Field(description="below spa_url; default: spa_url itself")] = None
     post_logout_redirect_uri: Annotated[Url | None, Field(description="below spa_url; default: spa_url")] = None
-    scope: Scope = "openid profile"
-    par: Annotated[
-        Literal["auto", "never", "required"],
-        Field(description="whether login parameters are pushed (RFC 9126); auto: where the server offers it"),
-    ] = "auto"
-    response_mode: Annotated[
-        Literal["query", "jwt"], Field(description="jwt: the authorization response is a signed JWT (JARM)")
-    ] = "query"
-    resource: Annotated[
-        list[Resource], Field(description="what the access token is for: absolute URIs (RFC 8707), asked for each time")
-    ] = []
-    authorization_parameters: Annotated[
-        list[str], Field(description="what the app may add at login/start besides scope")
-    ] = []
-    refresh_parameters: Annotated[list[str], Field(description="what it may add at refresh besides scope")] = []
     agent_path: UrlPath = "/oauth-agent"
     require_custom_header: Annotated[bool, Field(description="the agent insists on token-handler-version: 1")] = True
     trusted_origins: list[Origin] = []
@@ -113,6 +83,9 @@ class AppConfig(Section):
     ] = {}
     cors: CorsConfig | None = None
     dry_run: Annotated[bool, Field(description="decide, log and count, but let everything through")] = False
+    endpoints: Annotated[
+        EndpointsConfig | None, Field(description="for servers without discovery: in place of their document")
+    ] = None
 
     @field_validator("spa_url", "issuer", "trusted_origins")
     @classmethod
@@ -133,6 +106,14 @@ class AppConfig(Section):
     @classmethod
     def _proves_itself(cls, value: V, info: ValidationInfo) -> V:
         return value if proxy_needs_no_app_client(info) else given_for_method(value, info)
+
+    @field_validator("endpoints")
+    @classmethod
+    def _endpoints_fit(cls, endpoints: EndpointsConfig | None, info: ValidationInfo) -> EndpointsConfig | None:
+        if endpoints is not None:
+            endpoints.require_https(allow_http=bool(info.data.get("allow_http")))
+            endpoints.require(_called(info))
+        return endpoints
 
     @field_validator("csrf")
     @classmethod
@@ -175,16 +156,6 @@ class AppConfig(Section):
             raise ValueError("must have the origin of spa_url")
         return uri
 
-    @field_validator("authorization_parameters", "refresh_parameters")
-    @classmethod
-    def _not_ours(cls, names: list[str], info: ValidationInfo) -> list[str]:
-        # Where the app's settings name resources, they are the same at login and at refresh.
-        named = {"resource"} if info.data.get("resource") else set()
-        ours = (OUR_PARAMETERS | named).intersection(names)
-        if ours:
-            raise ValueError(f"the agent sets this itself: {', '.join(sorted(ours))}")
-        return names
-
     @field_validator("parent_domain")
     @classmethod
     def _above_spa(cls, domain: str | None, info: ValidationInfo) -> str | None:
@@ -213,6 +184,11 @@ class AppConfig(Section):
         return registration(self.upstream, client_id=client_id, issuer=self.issuer) if own else self.agent_client
 
     @property
+    def known_endpoints(self) -> Mapping[str, str] | None:
+        """Where the authorization server's endpoints are, None where it tells itself."""
+        return None if self.endpoints is None else self.endpoints.given()
+
+    @property
     def csrf_mode(self) -> Csrf:
         """The app's own mode, or the one its cookie format came with."""
         return self.csrf or ("double-submit" if self.cookie.format == "aes-gcm" else "header")
@@ -221,6 +197,18 @@ class AppConfig(Section):
     def origins(self) -> frozenset[str]:
         """The trusted web origins."""
         return frozenset({origin_of(self.spa_url), *self.trusted_origins})
+
+
+def _called(info: ValidationInfo) -> set[str]:
+    """The endpoints that the program being configured cannot do without, as far as the other settings are good."""
+    if loading(info).program is Program.AGENT:
+        return called_at_login(info.data)
+    upstream, routes = info.data.get("upstream"), info.data.get("routes")
+    if upstream is None or routes is None:
+        return set()
+    return set().union(
+        *(called_by_way(upstream, way) for way in {upstream.way, *(r.upstream for r in routes)} - {None})
+    )
 
 
 def _way_fits(route: RouteConfig, upstream: UpstreamConfig) -> None:

@@ -3,14 +3,13 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import click
 
 from extauthz.config.app import AppConfig
-from extauthz.config.client import Registration
 from extauthz.config.errors import ConfigError
 from extauthz.config.files import Program
 from extauthz.config.load import load, schema
@@ -71,18 +70,26 @@ def config_group(program: Program) -> click.Group:
     @config_option
     @click.option("--app", help="Whose client; needed when there are several apps.")
     def client_jwks(file: Path, app: str | None) -> None:
-        """Print the public key of this program's client, to register at the authorization server."""
+        """Print the public keys of this program's client, to register at the authorization server."""
         config = load_or_exit(file, program)
         name = next(iter(config.apps)) if app is None and len(config.apps) == 1 else app
         if name not in config.apps:
             fail(program, f"--app is one of {', '.join(config.apps)}")
-        client = _client(config.apps[name], program)
-        if client is None or client.key is None:
+        keys = [*_signing(config.apps[name], program), *_encryption(config.apps[name], program)]
+        if not keys:
             fail(program, f"the client of {name} has no key: its client_auth is not private_key_jwt")
-        click.echo(json.dumps({"keys": [client.key.public_jwk(client.kid)]}, indent=2))
+        click.echo(json.dumps({"keys": keys}, indent=2))
 
     return group
 
 
-def _client(app: AppConfig, program: Program) -> Registration | None:
-    return app.agent_client if program is Program.AGENT else app.proxy_client
+def _signing(app: AppConfig, program: Program) -> list[Mapping[str, object]]:
+    client = app.agent_client if program is Program.AGENT else app.proxy_client
+    return [] if client is None or client.key is None else [client.key.public_jwk(client.kid)]
+
+
+def _encryption(app: AppConfig, program: Program) -> list[Mapping[str, object]]:
+    from extauthz.oauth.decryption import public_jwk  # its library is of use to this command alone
+
+    keys = app.decryption_key_files if program is Program.AGENT else app.upstream.introspection_key_files
+    return [public_jwk(key) for key in keys if key is not None]

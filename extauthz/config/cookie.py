@@ -8,6 +8,8 @@ from extauthz.config.files import EncryptionKeyFile, PrivateKeyFiles, Program, P
 from extauthz.config.section import Section, V, needed
 from extauthz.config.values import CookiePrefix
 
+MAX_AGE = 400 * 24 * 3600  # what browsers cut longer lives down to (RFC 6265bis section 5.5)
+
 
 class CookieConfig(Section):
     """How the cookies of one app are named, and what they are sealed with."""
@@ -17,6 +19,9 @@ class CookieConfig(Section):
         Field(description="aes-gcm: the cookies of the earlier, open-source token handlers, version 1"),
     ] = "hpke"
     prefix: Annotated[CookiePrefix | None, Field(description="of the cookies' names; default: the app's name")] = None
+    max_age: Annotated[
+        int | None, Field(ge=60, le=MAX_AGE, description="seconds a session outlives the browser; default: not at all")
+    ] = None
     public_key_file: PublicKeyFile = None
     private_key_files: PrivateKeyFiles = []
     session_key_files: SessionKeyFiles = []

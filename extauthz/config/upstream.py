@@ -155,6 +155,21 @@ def asked_for(resource: str | None, way: str) -> str | None:
     return resource
 
 
+def called_by_way(upstream: UpstreamConfig, way: str) -> set[str]:
+    """The authorization server's endpoints that a way cannot do without."""
+    bearer = {"jwks_uri"} if takes_jwts(upstream.bearer, way) else set()
+    return (
+        bearer
+        | {
+            "phantom": {"introspection", "jwks_uri"},
+            "mint": {"introspection", *(["jwks_uri"] if upstream.introspection == "jwt" else [])},
+            "exchange": {"token", *(["jwks_uri"] if upstream.exchange.verify else [])},
+            "jwt": {"jwks_uri"},
+            "opaque": set(),
+        }[way]
+    )
+
+
 def takes_jwts(bearer: str, way: str) -> bool:
     """Whether clients may send JWTs of their own."""
     return bearer == "jwt" or (bearer != "deny" and way == "jwt")

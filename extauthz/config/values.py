@@ -71,6 +71,14 @@ def _url(url: str) -> str:
     return url
 
 
+def _endpoint(url: str) -> str:
+    address, _, query = url.partition("?")  # RFC 6749 section 3.1: an endpoint may have one
+    split(address)
+    if re.fullmatch(r"[!-~]*", query) is None or "#" in query:
+        raise ValueError("an https URL without user or fragment is needed")
+    return url
+
+
 def _issuer(url: str) -> str:
     split(url)
     if "/.well-known/" in url:
@@ -181,6 +189,7 @@ def _host(host: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_url)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Issuer = Annotated[str, AfterValidator(_issuer)]
 Origin = Annotated[str, AfterValidator(_origin)]
 AppName = Annotated[str, AfterValidator(_app_name)]

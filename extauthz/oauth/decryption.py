@@ -26,9 +26,10 @@ _Key = ECKey | OKPKey | RSAKey
 
 
 class Decryption:
-    """Opens with any of our keys, so that the one registered with the server can be changed."""
+    """Opens with any of our keys, so that the one registered with the server can be changed. `setting` names them."""
 
-    def __init__(self, keys: Sequence[DecryptionKey]) -> None:
+    def __init__(self, keys: Sequence[DecryptionKey], setting: str = "introspection_key_files") -> None:
+        self._setting = setting
         self._keys = [_imported(key) for key in keys]
         # Header members beyond the standard ones, as issuer and audience, are common and mean nothing here.
         self._registry = JWERegistry(algorithms=ALGORITHMS, strict_check_header=False)
@@ -41,7 +42,7 @@ class Decryption:
             text = self._open_with(key, jwe)
             if text is not None:
                 return text
-        raise InvalidToken("it cannot be decrypted with any key of introspection_key_files")
+        raise InvalidToken(f"it cannot be decrypted with any key of {self._setting}")
 
     def _open_with(self, key: _Key, jwe: str) -> str | None:
         try:
@@ -50,6 +51,12 @@ class Decryption:
         except (JoseError, ValueError, TypeError, KeyError, AttributeError, AssertionError, RecursionError):
             # A key of another type than the header asks for, an ephemeral key off the curve, a header of lists.
             return None
+
+
+def public_jwk(key: DecryptionKey) -> dict[str, object]:
+    """The public half, to register with the server: what it is for stands beside it."""
+    imported = _imported(key)
+    return {**imported.as_dict(private=False), "kid": imported.thumbprint(), "use": "enc"}
 
 
 def _imported(key: DecryptionKey) -> _Key:

@@ -1,22 +1,34 @@
 """One authorization server: how it is asked, what it says of itself, and the keys it signs with."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.jwks import KeySet
-from extauthz.oauth.metadata import Discovery
+from extauthz.oauth.metadata import Discovery, described
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 
 
 class Issuer:
-    """`url`: the issuer identifier; `clock`: seconds, any origin; `mutual_tls` as for `Discovery`."""
+    """`url`: the issuer identifier; `clock`: seconds, any origin; `mutual_tls` as for `Discovery`.
 
-    def __init__(self, url: str, http: HttpClient, clock: Callable[[], float], *, mutual_tls: bool = False) -> None:
+    `endpoints`: of a server that publishes no metadata, as for `described`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        http: HttpClient,
+        clock: Callable[[], float],
+        *,
+        mutual_tls: bool = False,
+        endpoints: Mapping[str, str] | None = None,
+    ) -> None:
         self.url, self.http = url, http
-        self.discovery = Discovery(url, http, clock, mutual_tls=mutual_tls)
+        known = None if endpoints is None else described(url, endpoints)
+        self.discovery = Discovery(url, http, clock, mutual_tls=mutual_tls, known=known)
         self.keys = KeySet(self.discovery, http, clock)
 
     async def learn(self, report: Callable[[AuthorizationServerError], None]) -> None:

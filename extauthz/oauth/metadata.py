@@ -4,7 +4,7 @@ The authorization server being down never stops a program from starting: the fir
 fetches it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,16 +37,28 @@ class Metadata:
     revocation_endpoint: str | None = None
     requires_par: bool = False  # RFC 9126: authorization requests are taken in no other way
     sends_iss: bool = False  # RFC 9207: every authorization response carries `iss`
+    challenge_methods: tuple[str, ...] | None = None  # of PKCE; None: the server does not say
+    id_token_algorithms: tuple[str, ...] = ()
+    response_algorithms: tuple[str, ...] = ()  # of signed authorization responses (JARM)
 
 
 class Discovery:
     """The metadata of one issuer, shared by all who need it.
 
-    `clock`: seconds, any origin; `mutual_tls`: our certificate authenticates us, at endpoints that ask for one.
+    `clock`: seconds, any origin; `mutual_tls`: our certificate authenticates us, at endpoints that ask for one;
+    `known`: of a server that has no document, which is not asked for then.
     """
 
-    def __init__(self, issuer: str, http: HttpClient, clock: Callable[[], float], *, mutual_tls: bool = False) -> None:
-        self._issuer, self._http, self._mutual_tls = issuer, http, mutual_tls
+    def __init__(
+        self,
+        issuer: str,
+        http: HttpClient,
+        clock: Callable[[], float],
+        *,
+        mutual_tls: bool = False,
+        known: Metadata | None = None,
+    ) -> None:
+        self._issuer, self._http, self._mutual_tls, self._known = issuer, http, mutual_tls, known
         self._document = Refreshed(self._fetch, clock)
 
     @property
@@ -56,7 +68,7 @@ class Discovery:
 
     async def metadata(self) -> Metadata:
         """The metadata, at most an hour old while the server answers. Raises AuthorizationServerError."""
-        return await self._document.get(KEEP_SECONDS)
+        return self._known or await self._document.get(KEEP_SECONDS)
 
     async def _fetch(self) -> Metadata:
         url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
@@ -87,6 +99,23 @@ def read(document: dict[str, Any], issuer: str) -> Metadata:
         revocation_endpoint=_url(document, "revocation_endpoint"),
         requires_par=document.get("require_pushed_authorization_requests") is True,
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
+        challenge_methods=_texts(document, "code_challenge_methods_supported"),
+        id_token_algorithms=_texts(document, "id_token_signing_alg_values_supported") or (),
+        response_algorithms=_texts(document, "authorization_signing_alg_values_supported") or (),
+    )
+
+
+def described(issuer: str, endpoints: Mapping[str, str]) -> Metadata:
+    """What is known of a server that publishes nothing: its endpoints, by the names of the settings."""
+    return Metadata(
+        issuer=issuer,
+        jwks_uri=endpoints.get("jwks_uri"),
+        authorization_endpoint=endpoints.get("authorization"),
+        pushed_authorization_request_endpoint=endpoints.get("pushed_authorization_request"),
+        token_endpoint=endpoints.get("token"),
+        introspection_endpoint=endpoints.get("introspection"),
+        end_session_endpoint=endpoints.get("end_session"),
+        revocation_endpoint=endpoints.get("revocation"),
     )
 
 
@@ -113,3 +142,8 @@ def _url(document: dict[str, Any], name: str) -> str | None:
         # Our client secret and the users' tokens go there.
         raise AuthorizationServerError(Trouble.BAD_ANSWER, f"the metadata's {name} is not https")
     return value if value.startswith(("https://", "http://")) else None
+
+
+def _texts(document: dict[str, Any], name: str) -> tuple[str, ...] | None:
+    value = document.get(name)
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else None

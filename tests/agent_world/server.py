@@ -21,6 +21,7 @@ class Server(httpx2.AsyncBaseTransport):
         self.answers: dict[str, Answer] = {}
         self.down = False
         self._before_answer: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._signed_in = ""  # the person's cookie at the provider
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer the agent."""
@@ -43,7 +44,15 @@ class Server(httpx2.AsyncBaseTransport):
         # Not by a client: those log URLs, and a test looks for secrets in every log.
         redirect = await self._provider.handle_async_request(httpx2.Request("POST", url, data=form))
         assert redirect.status_code == 303, await redirect.aread()
+        self._signed_in = redirect.headers.get("set-cookie", self._signed_in).partition(";")[0]
         return dict(parse_qsl(redirect.headers["location"].partition("?")[2]))
+
+    async def pass_by(self, url: str) -> dict[str, str] | None:
+        """The browser opens the authorization URL; None when a person has to do something there."""
+        headers = {"cookie": self._signed_in} if self._signed_in else {}
+        redirect = await self._provider.handle_async_request(httpx2.Request("GET", url, headers=headers))
+        location = redirect.headers.get("location", "")
+        return dict(parse_qsl(location.partition("?")[2])) if location else None
 
     async def mode(self, **wishes: object) -> None:
         """Make the provider misbehave."""

@@ -125,11 +125,13 @@ def create_world(
     *,
     jwks: Mapping[str, object] | None = None,
     top: Mapping[str, object] | None = None,
+    encryption_jwk: Mapping[str, str] | None = None,
     **settings: Any,
 ) -> World:
     """A fresh world; `settings` are added to the shop's, None removes one.
 
-    `jwks`: the shop's client has no secret; `top`: settings beside `apps`.
+    `jwks`: the shop's client has no secret; `encryption_jwk`: the key it has registered to be encrypted for; `top`:
+    settings beside `apps`.
     """
     clock = [START]
     private, public = new_key_pair("x25519")
@@ -140,7 +142,7 @@ def create_world(
     (folder / "token-handler.yaml").write_text(yaml.safe_dump({"apps": _apps(settings), **(top or {})}))
     config = load(folder / "token-handler.yaml", Program.AGENT, {})
     log = Log(logger(LogConfig(level="debug", format="json"), stream := io.StringIO()))
-    provider = IdpConfig(issuer=ISSUER, clients=_clients(settings, jwks), clock=lambda: clock[0])
+    provider = IdpConfig(issuer=ISSUER, clients=_clients(settings, jwks, encryption_jwk), clock=lambda: clock[0])
     server = Server(create_idp(provider, control=True), ISSUER)
     apps, shared = _served(config, server, clock, log)
     return World(
@@ -177,7 +179,9 @@ def _apps(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> tuple[Client, ...]:
+def _clients(
+    settings: Mapping[str, Any], jwks: Mapping[str, object] | None, encryption_jwk: Mapping[str, str] | None
+) -> tuple[Client, ...]:
     scope = "openid profile orders"
     homes = (HOME, settings.get("redirect_uri", HOME))
     shop = Client(
@@ -187,6 +191,7 @@ def _clients(settings: Mapping[str, Any], jwks: Mapping[str, object] | None) -> 
         redirect_uris=homes,
         scope=scope,
         audiences=tuple(settings.get("resource", ())),
+        encryption_jwk=encryption_jwk,
     )
     return (
         shop,
@@ -205,7 +210,9 @@ def _served(
     # The composition root reads the time module once; from then on its clocks are ours.
     with patch("agent.__main__.time", SimpleNamespace(time=now, monotonic=now)):
         shared = build_shared(config, log)
-        apis = {name: build_api(name, app, build_issuer(app, transport), shared) for name, app in config.apps.items()}
+        apis = {
+            name: build_api(name, app, build_issuer(app, transport), shared, log) for name, app in config.apps.items()
+        }
     apps = config.apps.items()
     served = {name: Served(name=name, path=app.agent_path, api=apis[name], origins=app.origins) for name, app in apps}
     return served, shared

@@ -11,6 +11,7 @@ import pytest
 from agent_world import Browser, World, create_world, read, set_cookies
 
 from agent.set_cookies import RefreshToken
+from extauthz.config import ConfigError
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.envelope import InvalidCookie
 from extauthz.cookies.hpke import Opener
@@ -46,7 +47,17 @@ LINES: dict[str, dict[str, str]] = {
         "no id": "__Secure-shop-id=; Path=/oauth-agent; Domain=shop.test; Max-Age=0; Secure; HttpOnly; SameSite=Strict",
     },
 }
-SETTINGS: dict[str, dict[str, Any]] = {"own host": {}, "parent domain": PARENT}
+# B21: a session may outlive the browser; what clears its cookies, and a login's own, stay as they are.
+LINES["lasting"] = {
+    what: line.replace("; Secure", "; Max-Age=86400; Secure") if what in ("at", "id", "rt") else line
+    for what, line in LINES["own host"].items()
+}
+KEYS = {"public_key_file": "public.pem", "session_key_files": ["session.key"]}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "own host": {},
+    "parent domain": PARENT,
+    "lasting": {"cookie": {**KEYS, "max_age": 86_400}},
+}
 
 by_setting = pytest.mark.parametrize("setting", SETTINGS)
 
@@ -154,16 +165,24 @@ async def test_a_refresh_keeps_the_session_id(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["__Host-Http-shop-at", "__Secure-shop-id", "__Secure-shop-rt"])
 async def test_a_cookie_browsers_would_drop_is_refused(world: World, name: str) -> None:
-    """Over 4096 bytes the error names cookie and size, and not one session cookie is set."""
+    """Over 4096 bytes the error names the cookie, its size and that of its content; no session cookie is set."""
     browser = world.browser()
     await world.server.mode(**oversized(name, 4096))
     response = await world.respond(browser)
     answer = await browser.login_end(response)
     assert (answer.status_code, answer.json()["error_code"]) == (500, "cookie_too_large")
-    told = re.search(rf"cookie {name} would take (\d+) bytes", answer.json()["detailed_error"])
+    told = re.search(rf"cookie {name} would take (\d+) bytes for .* of (\d+) ", answer.json()["detailed_error"])
     assert told is not None
-    assert int(told[1]) > 4096
+    assert int(told[1]) > int(told[2]) >= 4096
+    assert "opaque tokens" in answer.json()["detailed_error"]
     assert shapes(answer) == lines("own host", "no login")
+
+
+@pytest.mark.parametrize("seconds", [0, 59, 400 * 86_400 + 1, "1d"])
+def test_a_life_browsers_would_not_keep_is_a_mistake(tmp_path: Path, seconds: object) -> None:
+    """Shorter than a minute is no session, longer than 400 days is cut down."""
+    with pytest.raises(ConfigError, match=r"apps\.shop\.cookie\.max_age: "):
+        create_world(tmp_path, cookie={**KEYS, "max_age": seconds})
 
 
 async def test_a_refresh_that_is_too_large_sets_no_session(world: World) -> None:

@@ -167,7 +167,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(world: World, monkeyp
 
 
 @pytest.mark.parametrize("path", ["/oauth-agent", "/oauth-agent/session/", "/nowhere"])
-async def test_no_answer_redirects(world: World, path: str) -> None:
+async def test_s2_no_answer_redirects(world: World, path: str) -> None:
     """A redirect would lead to whatever the Host header says."""
     transport = httpx2.ASGITransport(app=world.agent)
     async with httpx2.AsyncClient(transport=transport, base_url="https://evil.test") as http:

@@ -75,8 +75,8 @@ async def test_these_responses_are_believed(world: World, changes: dict[str, obj
 
 
 @pytest.mark.parametrize("changes", NOT_BELIEVED.values(), ids=NOT_BELIEVED.keys())
-async def test_these_responses_are_not_believed(world: World, changes: dict[str, object]) -> None:
-    """One claim wrong is enough: no code is redeemed, nobody is logged in."""
+async def test_i3_what_the_jwt_says_has_to_be_right(world: World, changes: dict[str, object]) -> None:
+    """One claim wrong is enough, the issuer first: no code is redeemed, nobody is logged in."""
     await world.server.mode(jarm_overrides=changes)
     browser = world.browser()
     error = await refused(browser, await world.respond(browser))
@@ -92,7 +92,7 @@ def test_i3_an_issuer_that_is_no_text_is_not_believed() -> None:
         response_in({"iss": [ISSUER], "aud": "shop", "exp": NOW + 60}, client, now=START)
 
 
-async def test_an_error_is_told_from_inside(world: World) -> None:
+async def test_i6_an_error_is_told_from_inside(world: World) -> None:
     """I6: the error of a signed response is the error, and the login is over."""
     browser = world.browser()
     response = await world.server.visit(await world.start(browser), cancel="yes")
@@ -157,7 +157,7 @@ async def test_i5_a_signed_response_is_refused_where_it_was_not_asked_for(tmp_pa
     assert world.server.asked("/token") == []
 
 
-async def test_a_response_counts_once(world: World) -> None:
+async def test_s5_a_response_counts_once(world: World) -> None:
     """S5: the same JWT a second time belongs to no login any more."""
     browser = world.browser()
     response = await world.respond(browser)

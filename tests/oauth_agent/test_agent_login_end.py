@@ -16,51 +16,87 @@ async def test_a_login_leaves_three_cookies(world: World) -> None:
     assert (await world.log_in()).names() == {AT, RT, ID}
 
 
+Changes = dict[str, str | None]
+LEFT_OUT: Changes = {"code": None}
+# By rule of the response: what is changed in a good one. Refused as invalid_request.
+NOT_BELIEVED: dict[str, Changes] = {
+    "I1 no issuer though announced": {"iss": None},
+    "I1 error without issuer": {**LEFT_OUT, "error": "login_required", "iss": None},
+    "I2 another issuer": {"iss": "https://evil.test"},
+    "I2 almost the issuer": {"iss": ISSUER + "/"},
+    "I2 empty issuer": {"iss": ""},
+    "I2 another issuer's error": {**LEFT_OUT, "error": "access_denied", "iss": "https://evil.test"},
+    "I6 issuer before error": {**LEFT_OUT, "error": "login_required", "iss": "https://evil.test"},
+    "I7 access token in front": {"access_token": "t"},
+    "I7 ID token in front": {"id_token": "t"},
+    "neither code nor error": LEFT_OUT,
+    "empty code": {"code": ""},
+}
+
+
+def not_believed(rule: str) -> pytest.MarkDecorator:
+    """The lines of the table that break `rule`; "" for those that break none with a name."""
+    lines = [(line, line.partition(" ")[0]) for line in NOT_BELIEVED]
+    mine = [line for line, name in lines if name == rule or not (rule or name[1:].isdigit())]
+    return pytest.mark.parametrize("changes", [NOT_BELIEVED[line] for line in mine], ids=mine)
+
+
+@not_believed("I1")
+async def test_i1_a_response_that_does_not_say_who_issued_it_is_refused(world: World, changes: Changes) -> None:
+    """RFC 9207 section 2.4: a server that announces `iss` sends it, with errors too."""
+    await over(world, changes, 400, "invalid_request")
+
+
+@not_believed("I2")
+async def test_i2_a_response_of_another_server_is_refused(world: World, changes: Changes) -> None:
+    """Mix-up: an issuer is the same character by character, or another one."""
+    await over(world, changes, 400, "invalid_request")
+
+
+@not_believed("I6")
+async def test_i6_the_issuer_is_looked_at_first(world: World, changes: Changes) -> None:
+    """What another server calls an error is not told to the app."""
+    await over(world, changes, 400, "invalid_request")
+
+
+async def test_i6_the_error_is_looked_at_before_the_code(world: World) -> None:
+    """A response with both is an error."""
+    await over(world, {"error": "server_error"}, 400, "server_error")
+
+
+@not_believed("I7")
+async def test_i7_tokens_in_front_are_refused(world: World, changes: Changes) -> None:
+    """Nobody asked for tokens that go through the browser's address bar."""
+    await over(world, changes, 400, "invalid_request")
+
+
+@not_believed("")
+async def test_a_response_without_code_or_error_is_refused(world: World, changes: Changes) -> None:
+    """There is nothing to redeem."""
+    await over(world, changes, 400, "invalid_request")
+
+
 @pytest.mark.parametrize(
-    ("changes", "status", "code"),
+    ("error", "status", "code"),
     [
-        pytest.param({"iss": "https://evil.test"}, 400, "invalid_request", id="I2 another issuer"),
-        pytest.param({"iss": ISSUER + "/"}, 400, "invalid_request", id="I2 almost the issuer"),
-        pytest.param({"iss": None}, 400, "invalid_request", id="I1 no issuer though announced"),
-        pytest.param({"iss": ""}, 400, "invalid_request", id="I2 empty issuer"),
-        pytest.param(
-            {"code": None, "error": "login_required", "iss": "https://evil.test"},
-            400,
-            "invalid_request",
-            id="I6 issuer before error",
-        ),
-        pytest.param(
-            {"code": None, "error": "login_required", "iss": None}, 400, "invalid_request", id="I1 error without issuer"
-        ),
-        pytest.param({"code": None, "error": "access_denied"}, 400, "access_denied", id="person said no"),
-        pytest.param({"code": None, "error": "login_required"}, 401, "login_required", id="nobody there"),
-        pytest.param({"code": None, "error": "interaction_required"}, 401, "interaction_required", id="interaction"),
-        pytest.param({"code": None, "error": "consent_required"}, 401, "consent_required", id="consent"),
-        pytest.param(
-            {"code": None, "error": "account_selection_required"}, 401, "account_selection_required", id="selection"
-        ),
-        pytest.param({"error": "server_error"}, 400, "server_error", id="I6 error before code"),
-        pytest.param({"code": None, "error": ""}, 400, "authorization_error", id="nameless error"),
-        pytest.param({"access_token": "t"}, 400, "invalid_request", id="I7 access token in front"),
-        pytest.param({"id_token": "t"}, 400, "invalid_request", id="I7 ID token in front"),
-        pytest.param({"code": None}, 400, "invalid_request", id="neither code nor error"),
-        pytest.param({"code": ""}, 400, "invalid_request", id="empty code"),
+        ("access_denied", 400, "access_denied"),
+        ("unmet_authentication_requirements", 400, "unmet_authentication_requirements"),
+        ("login_required", 401, "login_required"),
+        ("interaction_required", 401, "interaction_required"),
+        ("consent_required", 401, "consent_required"),
+        ("account_selection_required", 401, "account_selection_required"),
+        ("", 400, "authorization_error"),
     ],
 )
-async def test_a_response_that_is_not_believed_redeems_no_code_and_ends_the_login(
-    world: World, changes: dict[str, str | None], status: int, code: str
+async def test_s5_an_error_of_the_server_is_told_by_name_and_ends_the_login(
+    world: World, error: str, status: int, code: str
 ) -> None:
-    """Whatever is wrong, the login's cookie is gone, no session begins, and the token endpoint is not asked."""
-    browser = world.browser()
-    response = changed(await world.respond(browser), changes)
-    error = await refused(browser, response)
-    assert (error.status, error.code) == (status, code)
-    assert browser.cookies == {}
-    assert world.server.asked("/token") == []
+    """401 where a person is needed: the app offers a login then, and reports no failure."""
+    await over(world, {**LEFT_OUT, "error": error}, status, code)
 
 
 @pytest.mark.parametrize("state", [None, "", "A" * 43, "é\n"], ids=["missing", "empty", "wrong", "strange"])
-async def test_a_state_that_was_not_sent_is_refused(world: World, state: str | None) -> None:
+async def test_s1_a_state_that_was_not_sent_is_refused(world: World, state: str | None) -> None:
     """A response with another state belongs to no login, and does not cost the login under way its cookie."""
     browser = world.browser()
     good = await world.respond(browser)
@@ -70,7 +106,7 @@ async def test_a_state_that_was_not_sent_is_refused(world: World, state: str | N
     assert (await browser.login_end(good)).status_code == 200
 
 
-async def test_a_response_of_another_browser_is_refused(world: World) -> None:
+async def test_s1_a_response_of_another_browser_is_refused(world: World) -> None:
     """Login CSRF: a code and state the attacker obtained do nothing in the victim's browser."""
     attack = await world.respond(world.browser())
     victim = world.browser()
@@ -80,7 +116,7 @@ async def test_a_response_of_another_browser_is_refused(world: World) -> None:
     assert not {AT, RT, ID} & victim.names()
 
 
-async def test_a_response_counts_once(world: World) -> None:
+async def test_s5_a_response_counts_once(world: World) -> None:
     """The same response a second time belongs to no login any more (S5), and the session stays."""
     browser = world.browser()
     response = await world.respond(browser)
@@ -99,7 +135,7 @@ async def test_two_tabs_can_log_in_at_once(world: World) -> None:
     assert browser.names() == {AT, RT, ID}
 
 
-async def test_the_code_of_one_tab_does_not_fit_the_other(world: World) -> None:
+async def test_s3_the_code_of_one_tab_does_not_fit_the_other(world: World) -> None:
     """PKCE ties the code to the login it came from, even in one browser."""
     browser = world.browser()
     first, second = await world.respond(browser), await world.respond(browser)
@@ -149,7 +185,7 @@ async def test_a_login_cookie_nobody_sealed_is_401(world: World, value: str) -> 
     assert world.server.asked("/token") == []
 
 
-async def test_a_login_cookie_of_another_app_is_401(world: World) -> None:
+async def test_s4_a_login_of_another_app_is_401(world: World) -> None:
     """Both apps' cookies are sealed with one key here, and yet neither opens as the other's."""
     admin = world.admin()
     response = await world.server.visit(await world.start(admin), user="ada")
@@ -177,7 +213,7 @@ async def test_two_different_cookies_of_one_name_are_401(world: World) -> None:
     assert (await refused(browser, response)).status == 401
 
 
-async def test_iss_may_be_missing_when_the_server_does_not_announce_it(world: World) -> None:
+async def test_i1_iss_may_be_missing_when_the_server_does_not_announce_it(world: World) -> None:
     """RFC 9207 section 2.4: a server without the feature is not asked for it, but a wrong issuer is wrong."""
     await world.server.metadata(authorization_response_iss_parameter_supported=None)
     browser = world.browser()
@@ -198,7 +234,7 @@ async def test_a_login_that_fails_before_its_state_is_known_keeps_its_cookie(wor
 
 
 @pytest.mark.parametrize("name", ["code", "state", "iss", "error"])
-async def test_a_repeated_response_parameter_is_refused(world: World, name: str) -> None:
+async def test_i4_a_repeated_response_parameter_is_refused(world: World, name: str) -> None:
     """I4: a response that says a thing twice is not believed at all."""
     browser = world.browser()
     response = await world.respond(browser)
@@ -222,6 +258,38 @@ async def test_the_state_is_the_one_that_was_sent(world: World) -> None:
     browser = world.browser()
     url = await world.start(browser)
     assert (await world.server.visit(url, user="ada"))["state"] == world.asked_for(url)["state"]
+
+
+async def over(world: World, changes: Changes, status: int, code: str) -> None:
+    """The login with these changes fails so; its cookie is gone, no session begins, and no code is redeemed."""
+    browser = world.browser()
+    error = await refused(browser, changed(await world.respond(browser), changes))
+    assert (error.status, error.code) == (status, code)
+    assert browser.cookies == {}
+    assert world.server.asked("/token") == []
+
+
+async def test_s7_no_token_is_used_before_the_nonce_has_passed(world: World) -> None:
+    """RFC 9700 section 4.5.3.2: of a login that is not this one, no cookie, no introspection, no revocation."""
+    await world.server.mode(id_token_overrides={"nonce": "another"})
+    browser = world.browser()
+    error = await refused(browser, await world.respond(browser))
+    assert error.code == "invalid_id_token"
+    assert browser.cookies == {}
+    after = [request.url.path for request in world.server.requests][-2:]
+    assert after == ["/token", "/jwks"]
+
+
+async def test_s6_no_token_is_ever_in_a_url(world: World) -> None:
+    """RFC 9700 section 4.3.2: neither in the agent's own requests nor where it sends the browser."""
+    browser = world.browser()
+    url = await world.start(browser)
+    read(await browser.login_end(await world.server.visit(url, user="ada")))
+    read(await browser.refresh())
+    urls = [url, read(await browser.logout())["logout_url"], *(str(one.url) for one in world.server.requests)]
+    tokens = [one for one in (await world.server.control("secrets"))["values"] if one.startswith(("_0X", "_1X", "ey"))]
+    assert len(tokens) >= 6
+    assert not [token for token in tokens if token in "".join(urls)]
 
 
 @pytest.fixture

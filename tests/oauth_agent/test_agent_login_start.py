@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 RANDOM = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes
 
 
-async def test_the_url_is_the_provider_s_with_these_parameters(world: World) -> None:
+async def test_s3_the_url_is_the_provider_s_with_these_parameters(world: World) -> None:
     """Code flow with state, nonce and PKCE S256, and not one parameter more."""
     browser = world.browser()
     url = await world.start(browser)
@@ -40,14 +40,14 @@ async def test_the_cookie_remembers_the_login_and_when_it_began(world: World) ->
     browser = world.browser()
     await world.start(browser)
     login = sealed_login(world, browser)
-    assert sorted(login) == ["iat", "nonce", "openid", "state", "verifier"]
+    assert sorted(login) == ["iat", "max_age", "nonce", "openid", "state", "verifier"]
     assert login["iat"] == str(int(world.clock[0]))
     values = {login[name] for name in ("state", "nonce", "verifier")}
     assert len(values) == 3
     assert all(RANDOM.fullmatch(value) for value in values)
 
 
-async def test_nothing_of_a_login_repeats_in_the_next(world: World) -> None:
+async def test_s3_nothing_of_a_login_repeats_in_the_next(world: World) -> None:
     """Two logins share neither state nor nonce nor challenge nor cookie."""
     browser = world.browser()
     first, second = [query_of(await world.start(browser)) for _ in range(2)]
@@ -111,7 +111,7 @@ async def test_the_app_may_not_add_what_is_not_listed(world: World, name: str) -
 
 
 @pytest.mark.parametrize("name", ["state", "nonce", "code_challenge", "code_challenge_method"])
-def test_what_protects_the_login_cannot_be_listed_away(tmp_path: Path, name: str) -> None:
+def test_s3_what_protects_the_login_cannot_be_listed_away(tmp_path: Path, name: str) -> None:
     """A careless allow-list that would let the app replace state, nonce or challenge is a mistake, told by key."""
     with pytest.raises(ConfigError, match=f"apps.shop.authorization_parameters: .* {name}"):
         create_world(tmp_path, authorization_parameters=[name])

@@ -1,5 +1,7 @@
 """The program `oauth-agent` as an operator meets it: a process that listens, stops, and says what is wrong."""
 
+import asyncio
+import io
 import json
 import signal
 import socket
@@ -15,8 +17,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from agent.__main__ import build_app, main
+from agent.__main__ import build_app, build_server, main
+from extauthz import http_server
 from extauthz.config import ConfigError, LogConfig, Program, load
+from extauthz.config.listening import listen
 from extauthz.cookies.keys import new_key_pair, new_session_key
 from extauthz.telemetry import Log, logger
 
@@ -73,6 +77,42 @@ def test_it_stops_when_told_to(tmp_path: Path, number: signal.Signals) -> None:
         _, rest = process.communicate()
     assert process.returncode == 0
     assert [json.loads(line)["event"] for line in rest.splitlines()] == ["stopped"]
+
+
+async def test_a_request_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header line now and then does not hold a connection; nobody waits for the rest of it."""
+    monkeypatch.setattr(http_server, "READ_SECONDS", 0.1)
+    path = tmp_path / "agent.sock"
+    log = Log(logger(LogConfig(), io.StringIO()))
+    server = build_server(load(write(tmp_path, listen=f"unix:{path}"), Program.AGENT, {}), log)
+    serving = asyncio.create_task(server.serve([listen(f"unix:{path}")]))
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+    assert await reader.read() == b""
+    writer.close()
+    server.should_exit = True
+    await serving
+
+
+def test_what_the_http_server_has_to_say_is_a_line_of_the_log(tmp_path: Path) -> None:
+    """What is no HTTP is answered 400, and told in JSON like everything else."""
+    address = free_port()
+    with running(write(tmp_path, listen=f"127.0.0.1:{address}")) as (process, _):
+        with socket.create_connection(("127.0.0.1", address)) as connection:
+            connection.sendall(b"\x16\x03\x01 not HTTP\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+        assert process.stderr is not None
+        line = json.loads(process.stderr.readline())
+    assert (line["level"], line["event"]) == ("warning", "http")
+
+
+def test_cookies_of_many_kilobytes_are_read(tmp_path: Path) -> None:
+    """Three cookies of the largest size, and as much of other applications', are no reason to answer 431."""
+    address = f"127.0.0.1:{free_port()}"
+    headers = {"cookie": "; ".join(f"c{number}={'x' * 4000}" for number in range(6)), "token-handler-version": "1"}
+    with running(write(tmp_path, listen=address)):
+        response = httpx2.get(f"http://{address}/oauth-agent/session", headers=headers)
+    assert response.json() == {"is_logged_in": False}
 
 
 def test_a_busy_port_is_one_line(tmp_path: Path) -> None:

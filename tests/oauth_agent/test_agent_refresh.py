@@ -1,12 +1,13 @@
 """Refresh: new cookies for the refresh token in the cookie, and which failures end a session."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import httpx2
 import jwt
 import pytest
-from agent_world import Browser, RemoteError, World, create_world, form_of, read, set_cookies
+from agent_world import START, Browser, RemoteError, World, create_world, form_of, read, set_cookies
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from extauthz.cookies.purpose import Purpose
@@ -27,7 +28,7 @@ async def test_the_refresh_token_is_redeemed(world: World) -> None:
     assert request.headers["authorization"].startswith("Basic ")
 
 
-async def test_a_rotated_token_replaces_the_old_one(world: World) -> None:
+async def test_r2_a_rotated_token_replaces_the_old_one(world: World) -> None:
     """Afterwards the cookies hold the new tokens, and the old refresh token is worth nothing."""
     browser = await world.log_in()
     old = dict(browser.cookies)
@@ -51,7 +52,7 @@ async def test_a_session_can_be_refreshed_again_and_again(world: World) -> None:
         assert read(await browser.session())["access_token_expires_in"] == 300
 
 
-async def test_an_answer_without_refresh_token_keeps_the_one_held(world: World) -> None:
+async def test_r3_an_answer_without_refresh_token_keeps_the_one_held(world: World) -> None:
     """R3: the cookie holds the old one, sealed anew, and still works."""
     browser = await world.log_in()
     held = refresh_token(world, browser)
@@ -61,7 +62,7 @@ async def test_an_answer_without_refresh_token_keeps_the_one_held(world: World) 
     assert refresh_token(world, browser) == held
 
 
-async def test_an_answer_without_id_token_keeps_the_claims(world: World) -> None:
+async def test_t9_an_answer_without_id_token_keeps_the_claims(world: World) -> None:
     """T9: no new ID token is the ordinary case; the user stays who it was, the seconds are new."""
     browser = await world.log_in()
     before = read(await browser.session())["id_token_claims"]
@@ -88,9 +89,14 @@ async def test_a_new_id_token_renews_the_claims(world: World) -> None:
         pytest.param({"iss": "https://evil.test"}, id="T9 another issuer"),
         pytest.param({"aud": "admin"}, id="T9 another client"),
         pytest.param({"exp": 1}, id="T5 expired"),
+        pytest.param({"nonce": "another"}, id="T9 another login's nonce"),
+        pytest.param({"auth_time": 1}, id="T9 another authentication"),
+        pytest.param({"auth_time": "now"}, id="T9 no time"),
+        pytest.param({"iat": int(START) - 31}, id="T9 older than the one before"),
+        pytest.param({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}, id="T8 of another access token"),
     ],
 )
-async def test_a_wrong_id_token_ends_the_session(world: World, overrides: dict[str, object]) -> None:
+async def test_t9_a_wrong_id_token_ends_the_session(world: World, overrides: dict[str, object]) -> None:
     """Tokens of somebody else are never put under this user's session."""
     browser = await world.log_in()
     await world.server.mode(id_token_overrides=overrides)
@@ -99,7 +105,38 @@ async def test_a_wrong_id_token_ends_the_session(world: World, overrides: dict[s
     assert browser.cookies == {}
 
 
-async def test_a_forged_id_token_ends_the_session(world: World) -> None:
+async def test_t9_the_audience_does_not_shrink(world: World) -> None:
+    """Core section 12.2: a refreshed ID token is for all that the first was for."""
+    await world.server.mode(id_token_overrides={"aud": ["shop", "api"], "azp": "shop"})
+    browser = await world.log_in()
+    assert (await browser.refresh()).status_code == 200
+    await world.server.mode(id_token_overrides={"aud": "shop", "azp": "shop"})
+    assert (await failing(browser)).code == "session_expired"
+
+
+async def test_t9_the_login_s_nonce_may_come_again(world: World) -> None:
+    """It should not be there, but where it is, it is the login's, also after a refresh without it."""
+    browser = world.browser()
+    url = await world.start(browser)
+    read(await browser.login_end(await world.server.visit(url, user="ada")))
+    statuses = [(await browser.refresh()).status_code]
+    await world.server.mode(id_token_overrides={"nonce": world.asked_for(url)["nonce"]})
+    statuses += [(await browser.refresh()).status_code for _ in range(2)]
+    assert statuses == [200, 200, 200]
+    assert "nonce" not in read(await browser.session())["id_token_claims"]
+
+
+async def test_t9_what_is_left_out_is_no_contradiction(world: World) -> None:
+    """auth_time may be missing from a refreshed ID token, and is remembered all the same."""
+    browser = await world.log_in()
+    await world.server.mode(id_token_overrides={"auth_time": None})
+    assert (await browser.refresh()).status_code == 200
+    assert read(await browser.session())["id_token_claims"]["auth_time"] == int(START)
+    await world.server.mode(id_token_overrides={"auth_time": int(START) + 1})
+    assert (await failing(browser)).code == "session_expired"
+
+
+async def test_t10_a_forged_id_token_ends_the_session(world: World) -> None:
     """T1: the signature is verified at refresh as it is at login."""
     browser = await world.log_in()
     held = read(await browser.session())["id_token_claims"]
@@ -118,7 +155,7 @@ async def test_the_cookies_of_two_people_are_no_session(world: World) -> None:
     assert grace.cookies == {}
 
 
-async def test_a_session_that_is_over_is_401_and_cleared(world: World) -> None:
+async def test_r4_a_session_that_is_over_is_401_and_cleared(world: World) -> None:
     """R4: invalid_grant means that only a login helps; the cookies go, each under its own path."""
     browser = await world.log_in()
     await world.server.expire(refresh_token="all")
@@ -135,7 +172,7 @@ async def test_a_session_that_is_over_is_401_and_cleared(world: World) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503], ids=str)
-async def test_a_provider_in_trouble_does_not_end_the_session(world: World, status: int) -> None:
+async def test_r5_a_provider_in_trouble_does_not_end_the_session(world: World, status: int) -> None:
     """R5: 503, no cookie is touched, and once the provider is well the session goes on."""
     browser = await world.log_in()
     before = dict(browser.cookies)
@@ -149,7 +186,7 @@ async def test_a_provider_in_trouble_does_not_end_the_session(world: World, stat
 
 
 @pytest.mark.parametrize("kind", [httpx2.ConnectError, httpx2.ReadTimeout])
-async def test_a_provider_that_is_away_does_not_end_the_session(world: World, kind: type[httpx2.HTTPError]) -> None:
+async def test_r5_a_provider_that_is_away_does_not_end_the_session(world: World, kind: type[httpx2.HTTPError]) -> None:
     """R5 for the network: unreachable and too slow."""
 
     def fail(_: httpx2.Request) -> httpx2.Response:
@@ -276,12 +313,38 @@ async def test_keys_that_cannot_be_had_do_not_cost_the_session(world: World) -> 
     assert (await browser.refresh()).status_code == 200
 
 
-async def test_two_tabs_do_not_burn_a_rotated_token(world: World) -> None:
+async def test_r1_two_tabs_do_not_burn_a_rotated_token(world: World) -> None:
     """R1: two refreshes with one token, both succeed, and the session goes on."""
     first = await world.log_in()
     second = world.browser()
     second.cookies = dict(first.cookies)
     assert [(await tab.refresh()).status_code for tab in (first, second)] == [200, 200]
+
+
+async def test_r1_many_tabs_at_once_make_one_request(world: World) -> None:
+    """Ten refreshes that are under way together: one reaches the provider, and all tabs get the same tokens."""
+    first = await world.log_in()
+    tabs = [world.browser() for _ in range(10)]
+    for tab in tabs:
+        tab.cookies = dict(first.cookies)
+    answers = await asyncio.gather(*(tab.refresh() for tab in tabs))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len([one for one in world.server.asked("/token") if b"refresh_token" in one.content]) == 1
+    assert len({refresh_token(world, tab) for tab in tabs}) == 1
+
+
+async def test_r2_a_lost_answer_ends_the_session_in_order(world: World) -> None:
+    """The spent token comes again after its time: 401, cookies cleared, and the next login is a good one."""
+    browser = await world.log_in()
+    before = dict(browser.cookies)
+    await browser.refresh()
+    browser.cookies = before  # as if the answer had never come
+    world.later(11)
+    error = await failing(browser)
+    assert (error.status, error.code) == (401, "session_expired")
+    assert browser.cookies == {}
+    read(await browser.login_end(await world.respond(browser)))
+    read(await browser.refresh())
 
 
 @pytest.fixture

@@ -21,15 +21,15 @@ from proxy_world.http_door import HttpAnswer, as_envoy, as_forwarded, as_origina
 from proxy_world.installation import loaded
 from starlette.types import ASGIApp
 
-from extauthz import serve
+from extauthz import http_server, serve
 from extauthz.build import build_issuer
 from extauthz.config import TlsConfig
 from extauthz.config.listening import ListenError
-from extauthz.doors import dialects, http_server, resolver
+from extauthz.doors import dialects, resolver
 from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
 from extauthz.doors.http import doors
-from extauthz.doors.http_server import HttpServer
 from extauthz.doors.operations import Operations
+from extauthz.http_server import HttpServer
 from extauthz.metrics import Metrics
 from extauthz.outcome import Refused
 from extauthz.policy import Cors

@@ -82,5 +82,15 @@ async def test_a_server_without_keys_is_known_by_its_metadata() -> None:
     assert server.asked_at(JWKS) == []
 
 
+async def test_a_server_without_metadata_is_known_by_the_settings() -> None:
+    """Nothing is asked for but the keys, at the address that is given."""
+    server = Server()
+    del server.answers[DISCOVERY]
+    subject = Issuer(ISSUER, server.http(), server.clock, endpoints={"jwks_uri": ISSUER + JWKS})
+    await subject.learn(lambda error: pytest.fail(str(error)))
+    await subject.keys.verify(token())
+    assert {request.url.path for request in server.asked} == {JWKS}
+
+
 class Enough(Exception):
     """Ends what would go on."""

@@ -1,10 +1,11 @@
-"""A small HTTP server inside the proxy's event loop: uvicorn, without its command line, logs and signals."""
+"""The HTTP server of both programs: uvicorn, with bounds for what strangers may cost, and its words in our log."""
 
 import asyncio
 import logging
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import h11
 import uvicorn
@@ -24,19 +25,50 @@ GRACE_SECONDS = 5
 KEEP_ALIVE_SECONDS = 75
 
 
+def settings(application: ASGIApp, *, lifespan: Literal["on", "off"], tls: TlsConfig | None = None) -> uvicorn.Config:
+    """How one listener is served."""
+    return uvicorn.Config(
+        application,
+        loop="uvloop",
+        http=_Impatient,
+        ws="none",
+        lifespan=lifespan,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        limit_concurrency=MAX_CONNECTIONS,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        ssl_certfile=tls.certificate_file if tls else None,
+        ssl_keyfile=tls.key_file if tls else None,
+        ssl_ca_certs=tls.client_ca_file if tls else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.client_ca_file else ssl.CERT_NONE,
+    )
+
+
+def tell(log: Log) -> None:
+    """Pass uvicorn's warnings on to our log."""
+    uvicorns = logging.getLogger("uvicorn.error")
+    uvicorns.handlers = [_Teller(log)]
+    uvicorns.propagate = False
+
+
 class HttpServer:
     """Serves one application in the event loop that is running. TLS is for the network; a unix socket has none."""
 
     def __init__(self, application: ASGIApp, log: Log, tls: TlsConfig | None = None) -> None:
         self._application, self._tls = application, tls
-        _tell(log)
+        tell(log)
         self._servers: list[_Server] = []
         self._serving: list[asyncio.Task[None]] = []
 
     def start(self, listeners: Sequence[str]) -> None:
         """Listen on every address, HOST:PORT or unix:/PATH. Raises ListenError."""
         for address in listeners:
-            server = _Server(self._settings(None if address.startswith(PREFIX) else self._tls))
+            tls = None if address.startswith(PREFIX) else self._tls
+            server = _Server(settings(self._application, lifespan="off", tls=tls))
             self._serving.append(asyncio.create_task(server.serve([listen(address)])))
             self._servers.append(server)
 
@@ -45,26 +77,6 @@ class HttpServer:
         for server in self._servers:
             server.should_exit = True
         await asyncio.gather(*self._serving)
-
-    def _settings(self, tls: TlsConfig | None) -> uvicorn.Config:
-        return uvicorn.Config(
-            self._application,
-            http=_Impatient,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            limit_concurrency=MAX_CONNECTIONS,
-            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-            ssl_certfile=tls.certificate_file if tls else None,
-            ssl_keyfile=tls.key_file if tls else None,
-            ssl_ca_certs=tls.client_ca_file if tls else None,
-            ssl_cert_reqs=ssl.CERT_REQUIRED if tls and tls.client_ca_file else ssl.CERT_NONE,
-        )
 
 
 class _Server(uvicorn.Server):
@@ -115,9 +127,3 @@ class _Teller(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """One line."""
         self._log.warn("http", detail=record.getMessage())
-
-
-def _tell(log: Log) -> None:
-    uvicorns = logging.getLogger("uvicorn.error")
-    uvicorns.handlers = [_Teller(log)]
-    uvicorns.propagate = False
