@@ -126,6 +126,11 @@ async def test_l2_a_forged_signature(world: World) -> None:
     assert not await is_over(ada)
 
 
+async def test_l2_the_algorithm_that_was_agreed_on(tmp_path: Path) -> None:
+    """L2: what ID tokens may not be signed with, logout tokens may not either."""
+    refused(await tell(create_world(tmp_path, id_token_signed_response_alg="RS256")))
+
+
 @pytest.mark.parametrize("typ", ["logout+jwt", "LOGOUT+JWT", "application/logout+jwt", ""])
 async def test_l2_the_type(world: World, typ: str) -> None:
     """L2: the type, in any spelling a media type may have, is taken, and so is a token that names none."""
