@@ -25,15 +25,20 @@ from agent.relying_party import RelyingParty
 from agent.set_cookies import CookieJar
 from agent.shared import Shared, build_redis
 from agent.tokens import TokenEndpoint
+from agent.user_info import UserInfo
+from agent.v1 import V1
+from agent.v1_cookies import V1Jar
+from agent.v1_csrf import CsrfTokens
 from agent.v2 import V2
 from extauthz import __version__
-from extauthz.config import AppConfig, Config, Program, cookie_names
+from extauthz.config import AppConfig, Config, Program, cookie_names, v1_cookie_names
 from extauthz.config.client import Registration
 from extauthz.config.command import config_group, config_option, fail, load_or_exit
 from extauthz.config.listening import ListenError, listen
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.purpose import Purpose
+from extauthz.cookies.v1 import V1Cookies
 from extauthz.http_server import settings, tell
 from extauthz.oauth.decryption import Decryption
 from extauthz.oauth.http import HttpClient
@@ -110,9 +115,17 @@ def build_shared(config: Config, log: Log) -> Shared:
 
 def build_api(name: str, app: AppConfig, issuer: Issuer, shared: Shared, log: Log) -> Api:
     """One app's agent, from its settings."""
-    jar = build_jar(name, app)
+    jar = build_v1_jar(name, app) if app.api_version == "v1" else build_jar(name, app)
     refreshes = Refreshes(time.monotonic, shared.refreshes(name, jar.ring))
     party = build_relying_party(name, app, issuer, refreshes, shared.revocations, log)
+    if isinstance(jar, V1Jar):
+        return V1(
+            relying_party=party,
+            people=UserInfo(issuer.discovery, issuer.http),
+            jar=jar,
+            csrf_tokens=CsrfTokens(app.cookie.encryption_keys),
+            origins=app.origins,
+        )
     return V2(
         relying_party=party,
         back_channel=BackChannelLogout(relying_party=party),
@@ -180,6 +193,20 @@ def build_jar(name: str, app: AppConfig) -> CookieJar:
         max_age=app.cookie.max_age,
         sealer=Sealer(app.cookie.public_key_file, Purpose(name, names.access_token)),
         ring=KeyRing([key for key in app.cookie.session_key_files if key is not None]),
+    )
+
+
+def build_v1_jar(name: str, app: AppConfig) -> V1Jar:
+    """The same for version 1 of the API."""
+    keys = app.cookie.encryption_keys
+    return V1Jar(
+        app=name,
+        names=v1_cookie_names(name, app),
+        agent_path=app.agent_path,
+        parent_domain=app.parent_domain,
+        max_age=app.cookie.max_age,
+        sealed=V1Cookies(keys),
+        ring=KeyRing(keys),
     )
 
 

@@ -1,6 +1,6 @@
 """What every version of the agent's API consists of: its endpoints, what guards them, and how its errors look.
 
-Knows nothing of OAuth. app.py serves what is written here; v2.py fills it in.
+Knows nothing of OAuth. app.py serves what is written here; v1.py and v2.py fill it in.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Lifespan
 
 from agent.api import Api, Endpoint, Exchange, Members
+from agent.cors import Cors
 from agent.errors import AgentError
 from extauthz.oauth.errors import AuthorizationServerError
 from extauthz.revocations.revocations import RevocationsUnavailable
@@ -44,7 +44,7 @@ def create_app(apps: list[Served], log: Log, lifespan: Lifespan[Starlette] | Non
 
 def _mount(app: Served, log: Log) -> Mount:
     cors = Middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=sorted(app.origins),
         allow_credentials=True,
         allow_methods=["GET", "POST"],

@@ -17,16 +17,19 @@ FORM = "application/x-www-form-urlencoded"
 
 async def read_form(request: Request) -> Mapping[str, str]:
     """The form's fields. Raises AgentError for another content type, a repeated field, or too much of anything."""
+    return _fields(await read_body(request, FORM))
+
+
+async def read_body(request: Request, content_type: str) -> bytes:
+    """The body, which is of `content_type` or empty. Raises AgentError for another, or too much of anything."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await _body(request)
     except TimeoutError as error:
         raise AgentError(408, "request_timeout", "the body did not arrive in time") from error
-    if not body:
-        return {}
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-        raise invalid_request(f"the body must be {FORM}")
-    return _fields(body)
+    if body and request.headers.get("content-type", "").partition(";")[0].strip().lower() != content_type:
+        raise invalid_request(f"the body must be {content_type}")
+    return body
 
 
 def cookies(request: Request) -> CookieHeader:
@@ -44,6 +47,8 @@ async def _body(request: Request) -> bytes:
 
 
 def _fields(body: bytes) -> Mapping[str, str]:
+    if not body:
+        return {}
     try:
         pairs = parse_qsl(
             body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=MAX_FIELDS

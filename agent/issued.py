@@ -30,7 +30,7 @@ async def verify(
 
     Encryption proves nothing, for anybody has the key to encrypt with; the JWT inside has to be signed like any other.
     """
-    header, claims = await keys.verify(_decrypted(jwt, decryption))
+    header, claims = await keys.verify(decrypted(jwt, decryption))
     algorithm = str(header["alg"])
     if algorithm not in algorithms:
         accepted = ", ".join(one for one in algorithms if one in ALGORITHMS)
@@ -38,7 +38,8 @@ async def verify(
     return header, claims
 
 
-def _decrypted(jwt: str, decryption: OpensJwe | None) -> str:
+def decrypted(jwt: str, decryption: OpensJwe | None) -> str:
+    """The signed JWT that was encrypted, or `jwt` itself where it was not. Raises InvalidToken."""
     if jwt.count(".") + 1 != JWE_PARTS:
         return jwt
     if decryption is None:

@@ -17,7 +17,7 @@ from agent.flow import Client, Login
 from agent.issued import OpensJwe
 from agent.logout_token import Logout, read_logout_token
 from agent.refreshes import Refreshes
-from agent.tokens import GrantOver, TokenEndpoint, Tokens
+from agent.tokens import GrantOver, TokenEndpoint, TokenKind, Tokens
 from extauthz.cookies.marks import Kind, KnownBy, mark
 from extauthz.oauth.errors import AuthorizationServerError, InvalidToken, Trouble
 from extauthz.oauth.jwks import KeySet
@@ -141,10 +141,10 @@ class RelyingParty:
         with suppress(RevocationsUnavailable):
             await self.end(mark(self.app, Kind.SESSION, session_id))
 
-    async def revoke(self, refresh_token: str) -> None:
-        """End the grant, if that can be done now."""
+    async def revoke(self, token: str, kind: TokenKind = "refresh_token") -> None:
+        """End the token, and with a refresh token the grant, if that can be done now."""
         with suppress(AuthorizationServerError):
-            await self.tokens.revoke(refresh_token)
+            await self.tokens.revoke(token, kind)
 
     async def logout_url(self) -> str | None:
         """Where the browser ends its session at the authorization server, if that is known."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.errors import AgentError
 from agent.flow import LOGIN_SECONDS, Login
+from agent.set_cookie import life, require_small, set_cookie
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.envelope import Defect, InvalidCookie
@@ -18,9 +18,6 @@ from extauthz.cookies.hpke import Sealer
 from extauthz.cookies.marks import KnownBy, known_by
 from extauthz.cookies.names import CookieNames
 from extauthz.cookies.purpose import Purpose
-
-# Browsers ignore a cookie whose name and value exceed this together (RFC 6265bis section 5.6).
-MAX_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,17 +158,9 @@ class CookieJar:
 
     def _lasting(self, name: str, value: str, content: str) -> str:
         """The line of a session's cookie. `content`: what is in it, and how large, for who has to make it smaller."""
-        size = len(name) + len(value)
-        if size > MAX_BYTES:
-            raise AgentError(
-                500,
-                "cookie_too_large",
-                f"cookie {name} would take {size} bytes for {content}, and browsers drop those over {MAX_BYTES}: "
-                "ask the authorization server for opaque tokens and fewer ID token claims",
-            )
-        return self._line(name, value, "" if self.max_age is None else f"; Max-Age={self.max_age}")
+        require_small(name, value, content)
+        return self._line(name, value, life(self.max_age))
 
     def _line(self, name: str, value: str, life: str) -> str:
         path = "/" if name == self.names.access_token else self.agent_path
-        domain = f"; Domain={self.parent_domain}" if self.parent_domain else ""
-        return f"{name}={value}; Path={path}{domain}{life}; Secure; HttpOnly; SameSite=Strict"
+        return set_cookie(name, value, path=path, domain=self.parent_domain, life=life)

@@ -6,7 +6,7 @@ authorization server is in trouble. Only the first ends a session.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from agent.errors import AgentError
 from extauthz.cookies.access_token import TOKEN
@@ -14,6 +14,8 @@ from extauthz.oauth.client_auth import ClientAuthentication, Form
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.oauth.http import REFUSALS, HttpClient, Reply, require_success
 from extauthz.oauth.metadata import Discovery, endpoint
+
+TokenKind = Literal["refresh_token", "access_token"]
 
 
 class GrantOver(Exception):
@@ -54,11 +56,14 @@ class TokenEndpoint:
         """Get new tokens. `extra`: allowed parameters of the app. Raises like `exchange`."""
         return await self._ask({**extra, "grant_type": "refresh_token", "refresh_token": refresh_token})
 
-    async def revoke(self, refresh_token: str) -> None:
-        """End the grant, when the server offers to (RFC 7009). Raises AuthorizationServerError."""
+    async def revoke(self, token: str, kind: TokenKind = "refresh_token") -> None:
+        """End the token, and with a refresh token the grant, when the server offers to (RFC 7009).
+
+        Raises AuthorizationServerError.
+        """
         url = (await self._discovery.metadata()).revocation_endpoint
         if url is not None:
-            form = {"token": refresh_token, "token_type_hint": "refresh_token"}
+            form = {"token": token, "token_type_hint": kind}
             require_success(await self._http.post(url, form, {}, client=self._client), "revocation")
 
     async def _ask(self, form: Form) -> Tokens:

@@ -214,6 +214,7 @@ def _v1_cookies(name: str, app: AppConfig) -> Policy:
         app=name,
         cookie_name=names.access_token,
         own_cookies=names.lasting,
+        login_cookie_prefixes=(names.login_prefix,),
         double_submit=DoubleSubmit(
             cookie=names.csrf, header=names.csrf_header, opener=V1Cookies(app.cookie.encryption_keys)
         ),

@@ -17,6 +17,7 @@ from demo.idp.logout import Logout
 from demo.idp.provider import Provider, create_provider
 from demo.idp.pushed import PushedEndpoint
 from demo.idp.token_endpoint import NO_STORE, TokenEndpoint
+from demo.idp.userinfo import UserInfo
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -50,6 +51,7 @@ def _routes(provider: Provider, authorize: Authorize) -> list[BaseRoute]:
         route("/authorize", "POST", "authorize", authorize.post),
         route("/par", "POST", "par", PushedEndpoint(provider).post),
         route("/token", "POST", "token", TokenEndpoint(provider).post),
+        route("/userinfo", "GET", "userinfo", UserInfo(provider).get),
         route("/introspect", "POST", "introspect", introspection.introspect),
         route("/revoke", "POST", "revoke", introspection.revoke),
         route("/logout", "GET", "logout", logout.get),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -45,6 +45,9 @@ from extauthz.config.values import (
 )
 from extauthz.cookies.names import CookieNames, V1CookieNames
 
+# Each version of the agent's API has its cookies.
+COOKIES_OF = {"v1": "aes-gcm", "v2": "hpke"}
+
 
 class AppConfig(LoginConfig):
     """One single-page app."""
@@ -58,6 +61,10 @@ class AppConfig(LoginConfig):
     client_id: Annotated[str, Field(min_length=1)]
     upstream: UpstreamConfig = UpstreamConfig()
     cookie: CookieConfig
+    api: Annotated[
+        Literal["v1", "v2"] | None,
+        Field(description="the agent's API; default: v2, and v1 with cookie.format aes-gcm"),
+    ] = None
     csrf: Annotated[Csrf | None, Field(description="default: header, and double-submit with cookie.format aes-gcm")] = (
         None
     )
@@ -115,6 +122,14 @@ class AppConfig(LoginConfig):
             endpoints.require(_called(info))
         return endpoints
 
+    @field_validator("api")
+    @classmethod
+    def _api_fits(cls, api: str | None, info: ValidationInfo) -> str | None:
+        cookie = info.data.get("cookie")
+        if api is not None and cookie is not None and cookie.format != COOKIES_OF[api]:
+            raise ValueError(f"{api} needs cookie.format {COOKIES_OF[api]}, for its cookies are of that format")
+        return api
+
     @field_validator("csrf")
     @classmethod
     def _csrf_fits(cls, csrf: Csrf | None, info: ValidationInfo) -> Csrf | None:
@@ -158,11 +173,14 @@ class AppConfig(LoginConfig):
 
     @field_validator("parent_domain")
     @classmethod
-    def _above_spa(cls, domain: str | None, info: ValidationInfo) -> str | None:
+    def _above_hosts(cls, domain: str | None, info: ValidationInfo) -> str | None:
         # Browsers drop a cookie whose Domain is not above the host that sets it, and we cannot see that they do.
-        host = urlsplit(info.data.get("spa_url", "")).hostname
-        if domain is not None and host is not None and not f".{host}".endswith(f".{domain}"):
-            raise ValueError("must be the host of spa_url, or a domain above it")
+        host, cookie = urlsplit(info.data.get("spa_url", "")).hostname, info.data.get("cookie")
+        # The earlier agents' cookies have the API's host for Domain; with another, sessions would be there twice.
+        earlier = cookie is not None and cookie.format == "aes-gcm"
+        hosts = [host, *(info.data.get("hosts", []) if earlier else [])]
+        if domain is not None and host is not None and not any(f".{one}".endswith(f".{domain}") for one in hosts):
+            raise ValueError(f"must be the host of spa_url, {'one of hosts, ' if earlier else ''}or a domain above it")
         return domain
 
     @field_validator("agent_path")
@@ -187,6 +205,11 @@ class AppConfig(LoginConfig):
     def known_endpoints(self) -> Mapping[str, str] | None:
         """Where the authorization server's endpoints are, None where it tells itself."""
         return None if self.endpoints is None else self.endpoints.given()
+
+    @property
+    def api_version(self) -> str:
+        """The version of the agent's API."""
+        return self.api or next(api for api, format_ in COOKIES_OF.items() if format_ == self.cookie.format)
 
     @property
     def csrf_mode(self) -> Csrf:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from extauthz.config.files import EncryptionKeyFile, PrivateKeyFiles, Program, PublicKeyFile, SessionKeyFiles, loading
-from extauthz.config.section import Section, V, needed
+from extauthz.config.section import Section, V, given, needed
 from extauthz.config.values import CookiePrefix
 
 MAX_AGE = 400 * 24 * 3600  # what browsers cut longer lives down to (RFC 6265bis section 5.5)
@@ -28,12 +28,14 @@ class CookieConfig(Section):
     encryption_key_file: EncryptionKeyFile = None
     previous_encryption_key_file: EncryptionKeyFile = None
 
-    @field_validator("format")
+    @field_validator("prefix")
     @classmethod
-    def _agent_format(cls, format_: str, info: ValidationInfo) -> str:
-        if format_ == "aes-gcm" and loading(info).program is Program.AGENT:
-            raise ValueError("the agent sets cookies of format hpke only; aes-gcm is for the proxy")
-        return format_
+    def _browsers_keep(cls, prefix: str | None, info: ValidationInfo) -> str | None:
+        # RFC 6265bis section 4.1.3.2; letter case does not matter there. The agent's cookies have paths of their own.
+        bare = info.data.get("format") == "aes-gcm" and loading(info).program is Program.AGENT
+        if bare and prefix is not None and prefix.lower().startswith("__host-"):
+            raise ValueError("browsers keep no cookie of that name below a path, and some of these are; take __Secure-")
+        return prefix
 
     @field_validator("public_key_file", "session_key_files")
     @classmethod
@@ -48,9 +50,8 @@ class CookieConfig(Section):
 
     @field_validator("encryption_key_file")
     @classmethod
-    def _proxy_shares(cls, key: V, info: ValidationInfo) -> V:
-        aes_gcm = info.data.get("format") == "aes-gcm"
-        return needed(key, info, Program.EXTAUTHZ, "for format aes-gcm") if aes_gcm else key
+    def _both_share(cls, key: V, info: ValidationInfo) -> V:
+        return given(key, "for format aes-gcm") if info.data.get("format") == "aes-gcm" else key
 
     @field_validator("previous_encryption_key_file")
     @classmethod

@@ -16,6 +16,7 @@ class EndpointsConfig(Section):
     token: Endpoint | None = None
     jwks_uri: Annotated[Endpoint | None, Field(description="the keys it signs with")] = None
     introspection: Endpoint | None = None
+    userinfo: Endpoint | None = None
     revocation: Endpoint | None = None
     end_session: Endpoint | None = None
     pushed_authorization_request: Endpoint | None = None

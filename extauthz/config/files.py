@@ -1,7 +1,7 @@
 """Settings whose value is a file, read while the configuration is validated: their problems are told with the rest.
 
 Each program opens only the files it has business with. The agent never sees a private cookie key, and the proxy
-never sees the keys of the agent's own cookies.
+never sees the keys of the agent's own cookies; only the one key of the format aes-gcm is shared.
 """
 
 import re
@@ -132,6 +132,11 @@ def proxy_needs_no_app_client(info: ValidationInfo) -> bool:
     return info.data["upstream"].own_client or CLIENT_WAYS.isdisjoint(ways)
 
 
+def agent_seals_otherwise(info: ValidationInfo) -> bool:
+    """Whether the agent has no business with the key of the format aes-gcm: its cookies are of the other."""
+    return loading(info).program is Program.AGENT and info.data.get("format") != "aes-gcm"
+
+
 def contents(folder: Path, name: str) -> bytes:
     """A file's bytes, or a ValueError that says in one line what is wrong with it.
 
@@ -215,7 +220,10 @@ SharedSecretFile = Annotated[
 PublicKeyFile = Annotated[PublicKey | None, _file(read_public_key, Program.AGENT, optional=True), FILE]
 PrivateKeyFile = Annotated[PrivateKey | None, _file(read_private_key, Program.EXTAUTHZ)]
 EncryptionKeyFile = Annotated[
-    bytes | None, _file(read_encryption_key, Program.EXTAUTHZ, optional=True), Field(repr=False), FILE
+    bytes | None,
+    _file(read_encryption_key, Program.EXTAUTHZ, Program.AGENT, unless=agent_seals_otherwise, optional=True),
+    Field(repr=False),
+    FILE,
 ]
 SessionKeyFile = Annotated[bytes | None, _file(read_session_key, Program.AGENT)]
 SigningKeyFile = Annotated[SigningKey | None, _file(read_signing_key, Program.EXTAUTHZ)]

@@ -66,6 +66,26 @@ class V1CookieNames:
         return f"x-{self.prefix}-csrf".lower()
 
     @property
+    def refresh_token(self) -> str:
+        """The agent's own."""
+        return f"{self.prefix}-auth"
+
+    @property
+    def id_token(self) -> str:
+        """The agent's own."""
+        return f"{self.prefix}-id"
+
+    @property
+    def login_prefix(self) -> str:
+        """What the names of our agent's login cookies start with."""
+        return f"{self.prefix}-login-"
+
+    def login(self, flow: str) -> str:
+        """One login under way; the earlier agents knew one at a time, and called it `-login`."""
+        return self.login_prefix + flow
+
+    @property
     def lasting(self) -> frozenset[str]:
-        """All of them; `-auth` holds the refresh token."""
-        return frozenset({self.access_token, self.csrf, *(f"{self.prefix}-{word}" for word in ("auth", "id", "login"))})
+        """All but those of our agent's logins under way."""
+        login = self.login_prefix.removesuffix("-")
+        return frozenset({self.access_token, self.csrf, self.refresh_token, self.id_token, login})

@@ -4,6 +4,8 @@ base64url, unpadded, of `version (1 byte, 1) | IV (12) | ciphertext | tag (16)`,
 not bound to its name, and whoever breaks into the agent can read it. Kept for those who come from there.
 """
 
+import base64
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,15 +16,19 @@ from extauthz.cookies.access_token import TOKEN, AccessToken
 from extauthz.cookies.envelope import Defect, InvalidCookie, decode
 
 VERSION = 1
-IV_BYTES = 12
+IV_BYTES = 12  # random; safe for 2^32 cookies under one key (NIST SP 800-38D section 8.3)
 MIN_BYTES = 1 + IV_BYTES + 1 + 16
 
 
 @dataclass(frozen=True, slots=True)
 class V1Cookies:
-    """Opens with any of several keys; which one sealed, the format does not say."""
+    """Seals with the first key, opens with any of several; which one sealed, the format does not say."""
 
     keys: Sequence[bytes] = field(repr=False)
+
+    def seal(self, text: str) -> str:
+        """The cookie value for `text`."""
+        return _seal(text, self.keys[0], os.urandom(IV_BYTES))
 
     def admit(self, value: str) -> None:
         """The cheap check, no cipher yet. Raises InvalidCookie."""
@@ -46,6 +52,11 @@ class V1Cookies:
             except UnicodeDecodeError as error:
                 raise InvalidCookie(Defect.MALFORMED) from error
         raise InvalidCookie(Defect.UNDECRYPTABLE)
+
+
+def _seal(text: str, key: bytes, iv: bytes) -> str:
+    raw = bytes((VERSION,)) + iv + AESGCM(key).encrypt(iv, text.encode(), None)
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _body(value: str) -> bytes:

@@ -97,11 +97,10 @@ class HttpClient:
             headers={"accept-encoding": "identity", "user-agent": "envoy-token-handler"},
         )
 
-    async def get(self, url: str) -> Reply:
-        """GET, for metadata and keys."""
-        return await self._bounded(
-            url, lambda: self._request("GET", url, {"accept": "application/json"}), repeatable=True
-        )
+    async def get(self, url: str, *, bearer: str | None = None) -> Reply:
+        """GET, for metadata and keys; with the access token `bearer`, for what belongs to its user."""
+        headers = {"accept": "application/json", **({} if bearer is None else {"authorization": f"Bearer {bearer}"})}
+        return await self._bounded(url, lambda: self._request("GET", url, headers), repeatable=True)
 
     async def post(
         self,

@@ -20,6 +20,7 @@ CALLED = (
     "introspection_endpoint",
     "revocation_endpoint",
     "pushed_authorization_request_endpoint",
+    "userinfo_endpoint",
 )
 
 
@@ -33,6 +34,7 @@ class Metadata:
     pushed_authorization_request_endpoint: str | None = None
     token_endpoint: str | None = None
     introspection_endpoint: str | None = None
+    userinfo_endpoint: str | None = None
     end_session_endpoint: str | None = None
     revocation_endpoint: str | None = None
     requires_par: bool = False  # RFC 9126: authorization requests are taken in no other way
@@ -95,6 +97,7 @@ def read(document: dict[str, Any], issuer: str) -> Metadata:
         pushed_authorization_request_endpoint=_url(document, "pushed_authorization_request_endpoint"),
         token_endpoint=_url(document, "token_endpoint"),
         introspection_endpoint=_url(document, "introspection_endpoint"),
+        userinfo_endpoint=_url(document, "userinfo_endpoint"),
         end_session_endpoint=_url(document, "end_session_endpoint"),
         revocation_endpoint=_url(document, "revocation_endpoint"),
         requires_par=document.get("require_pushed_authorization_requests") is True,
@@ -114,6 +117,7 @@ def described(issuer: str, endpoints: Mapping[str, str]) -> Metadata:
         pushed_authorization_request_endpoint=endpoints.get("pushed_authorization_request"),
         token_endpoint=endpoints.get("token"),
         introspection_endpoint=endpoints.get("introspection"),
+        userinfo_endpoint=endpoints.get("userinfo"),
         end_session_endpoint=endpoints.get("end_session"),
         revocation_endpoint=endpoints.get("revocation"),
     )

@@ -19,6 +19,7 @@ from agent.app import Served, create_app
 from agent.backchannel import BackChannelLogout
 from agent.relying_party import RelyingParty
 from agent.shared import Shared
+from agent.v1 import V1
 from agent.v2 import V2
 from agent_world.browser import Browser, read
 from agent_world.server import Server, form_of
@@ -62,7 +63,7 @@ class World:
     def relying_party(self) -> RelyingParty:
         """What speaks to the provider for the shop."""
         api = self.apps["shop"].api
-        assert isinstance(api, V2)
+        assert isinstance(api, V1 | V2)
         return api.relying_party
 
     @property
@@ -126,14 +127,15 @@ def create_world(
     jwks: Mapping[str, object] | None = None,
     top: Mapping[str, object] | None = None,
     encryption_jwk: Mapping[str, str] | None = None,
+    beside: World | None = None,
     **settings: Any,
 ) -> World:
     """A fresh world; `settings` are added to the shop's, None removes one.
 
     `jwks`: the shop's client has no secret; `encryption_jwk`: the key it has registered to be encrypted for; `top`:
-    settings beside `apps`.
+    settings beside `apps`; `beside`: not so fresh, but another agent at that world's provider and on its clock.
     """
-    clock = [START]
+    clock = [START] if beside is None else beside.clock
     private, public = new_key_pair("x25519")
     session_key = new_session_key()
     (folder / "public.pem").write_bytes(public)
@@ -143,7 +145,7 @@ def create_world(
     config = load(folder / "token-handler.yaml", Program.AGENT, {})
     log = Log(logger(LogConfig(level="debug", format="json"), stream := io.StringIO()))
     provider = IdpConfig(issuer=ISSUER, clients=_clients(settings, jwks, encryption_jwk), clock=lambda: clock[0])
-    server = Server(create_idp(provider, control=True), ISSUER)
+    server = Server(create_idp(provider, control=True), ISSUER) if beside is None else beside.server
     apps, shared = _served(config, server, clock, log)
     return World(
         folder=folder,

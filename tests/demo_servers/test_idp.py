@@ -152,7 +152,7 @@ async def test_discovery_names_every_endpoint_under_the_issuer(world: World) -> 
     assert metadata["code_challenge_methods_supported"] == ["S256"]
     assert metadata["authorization_response_iss_parameter_supported"] is True
     endpoints = [value for name, value in metadata.items() if name.endswith(("_endpoint", "_uri"))]
-    assert len(endpoints) == 7
+    assert len(endpoints) == 8
     assert all(one.startswith(f"{ISSUER}/") for one in endpoints)
 
 

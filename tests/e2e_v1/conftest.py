@@ -1,10 +1,11 @@
-"""One world for these tests, in which the agent is a test, and all else is real; and how to get a token there."""
+"""One world for these tests: the earlier agent is a test, all else is real; and how to get tokens there."""
 
 import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
@@ -19,7 +20,7 @@ from demo.world import free_places
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[V1World]:
-    """Identity provider, API, proxy and Envoy."""
+    """Identity provider, API, our agent, proxy and Envoy."""
     settings = V1Settings(folder=tmp_path_factory.mktemp("world"), places=free_places(), log_level="debug")
     running = V1World(settings)
     with running:
@@ -27,10 +28,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[V1World]:
 
 
 @pytest.fixture(scope="session")
-def new_token(world: V1World) -> Callable[[], str]:
-    """Logs Ada in at the identity provider, by hand, and gives her opaque access token."""
+def new_token(new_tokens: Callable[[], dict[str, str]]) -> Callable[[], str]:
+    """Gives an opaque access token of Ada's."""
+    return lambda: new_tokens()["access_token"]
 
-    def login() -> str:
+
+@pytest.fixture(scope="session")
+def new_tokens(world: V1World) -> Callable[[], dict[str, str]]:
+    """Logs Ada in at the identity provider, by hand, and gives all her tokens."""
+
+    def login() -> dict[str, str]:
         verifier, home = secrets.token_urlsafe(32), f"{world.origin}/"
         digest = hashlib.sha256(verifier.encode()).digest()
         asked = {
@@ -48,8 +55,8 @@ def new_token(world: V1World) -> Callable[[], str]:
         reply = httpx2.post(
             f"{world.issuer}/token", data=form | {"code": answer["code"]}, auth=(APP, _secret(world.settings.folder))
         )
-        token: str = reply.raise_for_status().json()["access_token"]
-        return token
+        members: dict[str, Any] = reply.raise_for_status().json()
+        return {kind: members[kind] for kind in ("access_token", "refresh_token", "id_token")}
 
     return login
 

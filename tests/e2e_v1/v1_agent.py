@@ -24,6 +24,13 @@ class V1Agent:
         raw = VERSION + iv + AESGCM(self.key).encrypt(iv, octets, None)
         return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
+    def open(self, value: str) -> str:
+        """The text in a cookie value."""
+        raw = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+        assert raw[:1] == VERSION
+        body = raw[1:]
+        return AESGCM(self.key).decrypt(body[:IV_BYTES], body[IV_BYTES:], None).decode()
+
     def log_in(self, token: str) -> "V1Session":
         """A session with this access token."""
         csrf = secrets.token_hex(32)

@@ -1,4 +1,4 @@
-"""The world of version 1: the demo's, as docs/migration.md changes it, and without our own agent."""
+"""The world of version 1: the demo's, as docs/migration.md changes it, with our own agent speaking version 1."""
 
 import json
 import os
@@ -34,18 +34,19 @@ class V1Settings(Settings):
 
 
 class V1World(LocalWorld):
-    """Without our own agent, which sets no such cookies, and without the page that would call it."""
+    """Without the demo's page, which speaks version 2."""
 
     def _programs(self) -> list[str]:
-        return ["idp", "api", "extauthz", "envoy"]
+        return ["idp", "api", "agent", "extauthz", "envoy"]
 
     def change_keys(self, cookie: dict[str, Any]) -> None:
-        """Restart the proxy with other keys, and wait until Envoy has noticed."""
+        """Restart agent and proxy with other keys, and wait until Envoy has noticed."""
         config = yaml.safe_load(self.settings.config.read_text())
         config["apps"][APP]["cookie"] = cookie
         self.settings.config.write_text(yaml.safe_dump(config, sort_keys=False))
-        self.stop("extauthz")
-        self.start("extauthz")
+        for program in ("agent", "extauthz"):
+            self.stop(program)
+            self.start(program)
         until(lambda: httpx2.get(f"{self.origin}/api/").status_code == 401)
 
 

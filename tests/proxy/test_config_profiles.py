@@ -292,7 +292,7 @@ def test_a_way_without_introspection_needs_no_secret(tmp_path: Path, way: str) -
 
 @pytest.mark.parametrize("setting", ["encryption_key_file", "previous_encryption_key_file"])
 def test_the_agent_opens_no_key_of_the_earlier_format(tmp_path: Path, setting: str) -> None:
-    """The agent seals with nothing but its own keys, so the proxy's need not be there."""
+    """With `hpke` the agent seals with nothing but its own keys, so the proxy's need not be there."""
     loaded(tmp_path, {f"{COOKIE}.{setting}": "nosuch"}, program=Program.AGENT)
 
 
@@ -714,11 +714,63 @@ def test_a_value_from_the_environment_fills_the_gap(tmp_path: Path) -> None:
     assert load(install(tmp_path, document), Program.EXTAUTHZ, environ).apps["shop"].client_id == "other"
 
 
-def test_the_agent_sets_no_cookies_of_the_earlier_format(tmp_path: Path) -> None:
-    """The agent's one line says so, and asks for no keys beside."""
-    assert problems(tmp_path, V1, program=Program.AGENT) == [
-        f"{COOKIE}.format: the agent sets cookies of format hpke only; aes-gcm is for the proxy"
+def test_the_agent_of_the_earlier_format_needs_one_key_and_no_other(tmp_path: Path) -> None:
+    """The key it shares with the proxy is all it seals with."""
+    cookie = loaded(tmp_path, V1, program=Program.AGENT).apps["shop"].cookie
+    assert cookie.encryption_keys == [bytes.fromhex(KEY)]
+    assert problems(tmp_path, {COOKIE: {"format": "aes-gcm"}}, program=Program.AGENT) == [
+        f"{COOKIE}.encryption_key_file: is needed for format aes-gcm"
     ]
+
+
+@pytest.mark.parametrize("program", Program)
+@pytest.mark.parametrize(
+    ("changes", "version"),
+    [({}, "v2"), ({"apps.shop.api": "v2"}, "v2"), (V1, "v1"), (V1 | {"apps.shop.api": "v1"}, "v1")],
+    ids=["nothing said", "v2", "aes-gcm", "aes-gcm and v1"],
+)
+def test_the_cookies_say_which_api(
+    tmp_path: Path, program: Program, changes: Mapping[str, object], version: str
+) -> None:
+    """Each version of the agent's API has cookies of its own, so that one setting is enough."""
+    assert loaded(tmp_path, changes, program=program).apps["shop"].api_version == version
+
+
+@pytest.mark.parametrize("program", Program)
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"apps.shop.api": "v1"}, "v1 needs cookie.format aes-gcm, for its cookies are of that format"),
+        (V1 | {"apps.shop.api": "v2"}, "v2 needs cookie.format hpke, for its cookies are of that format"),
+        ({"apps.shop.api": "v3"}, "must be 'v1' or 'v2'"),
+    ],
+    ids=["v1", "v2", "v3"],
+)
+def test_an_api_that_does_not_fit_the_cookies(
+    tmp_path: Path, program: Program, changes: Mapping[str, object], line: str
+) -> None:
+    """Both programs name the setting, and the format that would fit."""
+    assert problems(tmp_path, changes, program=program) == [f"apps.shop.api: {line}"]
+
+
+@pytest.mark.parametrize("prefix", ["__Host-example", "__host-Http-example"])
+def test_a_prefix_that_would_lose_cookies(tmp_path: Path, prefix: str) -> None:
+    """The agent's cookies below a path could not have that name; whoever has another agent may know better."""
+    changes = V1 | {f"{COOKIE}.prefix": prefix}
+    [problem] = problems(tmp_path, changes, program=Program.AGENT)
+    assert problem.startswith(f"{COOKIE}.prefix: browsers keep no cookie of that name below a path")
+    assert loaded(tmp_path, changes).apps["shop"].cookie.prefix == prefix
+    kept = changes | {f"{COOKIE}.prefix": "__Secure-example"}
+    assert loaded(tmp_path, kept, program=Program.AGENT).apps["shop"].cookie.prefix == "__Secure-example"
+
+
+def test_a_domain_like_the_earlier_agents(tmp_path: Path) -> None:
+    """Theirs is the API's host, which is on no path up from the app's; a stranger's is refused as ever."""
+    domain = {"apps.shop.hosts": ["api.shop.example"], "apps.shop.parent_domain": "api.shop.example"}
+    assert loaded(tmp_path, V1 | domain, program=Program.AGENT).apps["shop"].parent_domain == "api.shop.example"
+    assert problems(tmp_path, domain) == ["apps.shop.parent_domain: must be the host of spa_url, or a domain above it"]
+    [problem] = problems(tmp_path, V1 | domain | {"apps.shop.parent_domain": "api.bank.example"})
+    assert problem == ("apps.shop.parent_domain: must be the host of spa_url, one of hosts, or a domain above it")
 
 
 @pytest.mark.parametrize("setting", ["encryption_key_file", "previous_encryption_key_file"])

@@ -20,6 +20,7 @@ import pytest
 from proxy_world.certificates import Authority, Pair
 
 from agent.tokens import TokenEndpoint
+from agent.user_info import UserInfo
 from extauthz.oauth.client_auth import TlsClientAuth
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.oauth.http import HttpClient
@@ -53,7 +54,7 @@ class World:
 
     def metadata(self) -> dict[str, Any]:
         """The document at the open door."""
-        paths = {"token_endpoint": "/token", "introspection_endpoint": "/introspect", "revocation_endpoint": "/revoke"}
+        paths = {f"{name}_endpoint": f"/{name}" for name in ("token", "introspection", "revocation", "userinfo")}
         document = {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/jwks"}
         document |= {name: f"{self.issuer}{path}" for name, path in paths.items()}
         aliases = {name: f"{self.strict}{path}" for name, path in paths.items()}
@@ -148,11 +149,19 @@ async def test_the_certificate_and_the_client_id_reach_the_alias(world: World) -
     called = [asked for asked in world.asked if "well-known" not in asked.path]
     assert [(asked.door, asked.path, asked.client) for asked in called] == [
         ("strict", "/token", "the-shop"),
-        ("strict", "/revoke", "the-shop"),
-        ("strict", "/introspect", "the-shop"),
+        ("strict", "/revocation", "the-shop"),
+        ("strict", "/introspection", "the-shop"),
     ]
     assert {asked.form["client_id"] for asked in called} == {"shop"}
     assert not any({"client_secret", "client_assertion"} & asked.form.keys() for asked in called)
+
+
+async def test_user_info_is_asked_for_at_the_alias(world: World) -> None:
+    """A token that is bound to our certificate is good for nothing elsewhere."""
+    http = world.http(world.authority.sign("the-shop"))
+    await UserInfo(Discovery(world.issuer, http, lambda: 0.0, mutual_tls=True), http).of("t")
+    asked = world.asked[-1]
+    assert (asked.door, asked.path, asked.client) == ("strict", "/userinfo", "the-shop")
 
 
 async def test_without_aliases_the_endpoints_are_the_usual_ones(world: World) -> None:
