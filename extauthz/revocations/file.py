@@ -146,10 +146,16 @@ def _locked(path: Path) -> Iterator[FileIO]:
         with FileIO(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, OWNER_ONLY), "r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # While we waited for the lock another may have put a fresh file in its place.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                    yield file
-                    return
+            if _is_there(path, file):
+                yield file
+                return
+
+
+def _is_there(path: Path, file: FileIO) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _ends_with_newline(file: FileIO, size: int) -> bool:
