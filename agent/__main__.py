@@ -31,6 +31,7 @@ from agent.v1_cookies import V1Jar
 from agent.v1_csrf import CsrfTokens
 from agent.v2 import V2
 from extauthz import __version__
+from extauthz.backlog import Backlog
 from extauthz.config import AppConfig, Config, Program, cookie_names, v1_cookie_names
 from extauthz.config.client import Registration
 from extauthz.config.command import config_group, config_option, fail, load_or_exit
@@ -63,11 +64,11 @@ main.add_command(config_group(Program.AGENT))
 def serve(file: Path) -> None:
     """Serve the agents of all apps until SIGTERM or SIGINT."""
     config = load_or_exit(file, Program.AGENT)
-    log = Log(logger(config.log))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     listener = _listen(config.agent.listen)
-    build_server(config, log).run(sockets=[listener])
+    with Backlog() as lines:
+        build_server(config, Log(logger(config.log, lines), lines)).run(sockets=[listener])
 
 
 def build_server(config: Config, log: Log) -> uvicorn.Server:

@@ -7,8 +7,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Lifespan
+from starlette.routing import BaseRoute, Mount, Route, request_response
+from starlette.types import Lifespan, Receive, Scope, Send
 
 from agent.api import Api, Endpoint, Exchange, Members
 from agent.cors import Cors
@@ -58,7 +58,17 @@ def _mount(app: Served, log: Log) -> Mount:
 def _routes(app: Served, log: Log) -> list[BaseRoute]:
     # Last: whatever else is called is told so in the form of every other error.
     endpoints = [*app.api.endpoints, Endpoint("/{path:path}", METHODS, _unknown)]
-    return [Route(endpoint.path, _answering(app, log, endpoint), methods=METHODS) for endpoint in endpoints]
+    return [Route(endpoint.path, _EveryMethod(_answering(app, log, endpoint))) for endpoint in endpoints]
+
+
+class _EveryMethod:
+    """An endpoint for all methods, TRACE and those of tomorrow too: what a Route refuses itself is not in our form."""
+
+    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
+        self._app = request_response(answer)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
 
 def _answering(app: Served, log: Log, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:

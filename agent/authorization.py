@@ -19,8 +19,6 @@ NO_PKCE = "the metadata has no S256 in code_challenge_methods_supported"
 WHAT = "the pushed authorization request endpoint"
 # RFC 6749 section 4.1.2.1, RFC 8707, RFC 9126 section 2.3: the words that are repeated; any other may say anything.
 ERRORS = ("access_denied", "invalid_request", "invalid_scope", "invalid_target", "unsupported_response_type")
-# The one that the app can do something about: log the user in some other way.
-UNMET = "unmet_authentication_requirements"
 
 
 class AuthorizationEndpoint:
@@ -84,8 +82,10 @@ def with_query(endpoint: str, parameters: Form) -> str:
 
 
 def _refusal(error: Any) -> AgentError:
-    if error == UNMET:
-        return AgentError(400, UNMET, "the authorization server does not authenticate in this way")
+    if error == "unmet_authentication_requirements":
+        # The one that the app can do something about: log the user in some other way.
+        message = "the authorization server does not authenticate in this way"
+        return AgentError(400, "unmet_authentication_requirements", message)
     word = error if error in ERRORS else "an unknown error"
     return AgentError(400, "authorization_error", f"the authorization server did not accept the login: {word}")
 

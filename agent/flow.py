@@ -24,6 +24,8 @@ SKEW_SECONDS = 30.0  # between the authorization server's clock and ours
 # What an authorization response is made of; signed, it is claims (JARM section 2.1).
 RESPONSE = frozenset({"state", "code", "error", "iss", "id_token", "access_token"})
 MAX_AGE = re.compile(r"[0-9]{1,9}", re.ASCII)
+# Asked with prompt=none and nobody is logged in: the app should offer a login, not report a failure.
+PERSON_NEEDED = ("login_required", "interaction_required", "consent_required", "account_selection_required")
 # The AS's `error` is repeated to the app only in the characters RFC 6749 section 4.1.2.1 allows, and not for ever.
 MAX_ERROR_CHARACTERS = 64
 
@@ -202,7 +204,5 @@ def _check_issuer(response: Mapping[str, str], issuer: str, *, sends_iss: bool) 
 
 def _authorization_error(error: str) -> AgentError:
     clean = "".join(c for c in error[:MAX_ERROR_CHARACTERS] if c.isascii() and (c.isalnum() or c in "_-."))
-    # Asked with prompt=none and nobody is logged in: the app should offer a login, not report a failure.
-    needs_person = clean in ("login_required", "interaction_required", "consent_required", "account_selection_required")
-    status = 401 if needs_person else 400
+    status = 401 if clean in PERSON_NEEDED else 400
     return AgentError(status, clean or "authorization_error", "the authorization server did not grant the login")

@@ -6,19 +6,13 @@ from agent.errors import AgentError
 MAX_BYTES = 4096
 
 
-def set_cookie(name: str, value: str, *, path: str, domain: str | None, life: str = "") -> str:
-    """The line: HttpOnly, Secure, SameSite=Strict. `life`: its Max-Age, if any."""
-    shared = f"; Domain={domain}" if domain else ""
-    return f"{name}={value}; Path={path}{shared}{life}; Secure; HttpOnly; SameSite=Strict"
+def set_cookie(
+    name: str, value: str, *, path: str, domain: str | None, max_age: int | None = None, content: str = ""
+) -> str:
+    """The line: HttpOnly, Secure, SameSite=Strict. Raises AgentError when it is too large.
 
-
-def life(max_age: int | None) -> str:
-    """The attribute for a cookie that lives so many seconds; None: until the browser is closed."""
-    return "" if max_age is None else f"; Max-Age={max_age}"
-
-
-def require_small(name: str, value: str, content: str) -> None:
-    """Raise AgentError for a cookie browsers would drop; `content`: what is in it, and how large."""
+    `max_age`: seconds, None until the browser is closed; `content`: what is in it, for who has to make it smaller.
+    """
     size = len(name) + len(value)
     if size > MAX_BYTES:
         raise AgentError(
@@ -27,3 +21,6 @@ def require_small(name: str, value: str, content: str) -> None:
             f"cookie {name} would take {size} bytes for {content}, and browsers drop those over {MAX_BYTES}: "
             "ask the authorization server for opaque tokens and fewer ID token claims",
         )
+    shared = f"; Domain={domain}" if domain else ""
+    life = "" if max_age is None else f"; Max-Age={max_age}"
+    return f"{name}={value}; Path={path}{shared}{life}; Secure; HttpOnly; SameSite=Strict"

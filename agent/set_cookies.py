@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.flow import LOGIN_SECONDS, Login
-from agent.set_cookie import life, require_small, set_cookie
+from agent.set_cookie import set_cookie
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.envelope import Defect, InvalidCookie
@@ -109,7 +109,7 @@ class CookieJar:
     def set_login(self, login: Login) -> str:
         """The Set-Cookie line for a login that begins."""
         name = self.names.login(login.flow)
-        return self._line(name, self._seal(name, login.to_bytes()), f"; Max-Age={LOGIN_SECONDS}")
+        return self._line(name, self._seal(name, login.to_bytes()), LOGIN_SECONDS)
 
     def set_access_token(self, token: AccessToken) -> str:
         """The Set-Cookie line the proxy will read."""
@@ -154,13 +154,14 @@ class CookieJar:
         return self.ring.seal(plaintext, Purpose(self.app, name))
 
     def _clear(self, name: str) -> str:
-        return self._line(name, "", "; Max-Age=0")
+        return self._line(name, "", 0)
 
     def _lasting(self, name: str, value: str, content: str) -> str:
-        """The line of a session's cookie. `content`: what is in it, and how large, for who has to make it smaller."""
-        require_small(name, value, content)
-        return self._line(name, value, life(self.max_age))
+        return self._line(name, value, self.max_age, content)
 
-    def _line(self, name: str, value: str, life: str) -> str:
-        path = "/" if name == self.names.access_token else self.agent_path
-        return set_cookie(name, value, path=path, domain=self.parent_domain, life=life)
+    def _line(self, name: str, value: str, max_age: int | None, content: str = "a login") -> str:
+        # A sibling host must not be able to hand somebody its own login or session: those only we can have set. With a
+        # Domain is only what the proxy has to see on another host.
+        path = self.agent_path if name == self.names.refresh_token else "/"
+        domain = self.parent_domain if name == self.names.access_token else None
+        return set_cookie(name, value, path=path, domain=domain, max_age=max_age, content=content)

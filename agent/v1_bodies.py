@@ -31,7 +31,9 @@ async def read_json(request: Request) -> Mapping[str, Any]:
 
 def extra_parameters(members: Mapping[str, Any]) -> Mapping[str, str]:
     """What `extraParams` adds to a login. Raises AgentError."""
-    extras = members.get("extraParams") or []
+    extras = members.get("extraParams")
+    if extras is None:
+        return {}
     if not isinstance(extras, list):
         raise invalid_request("extraParams is not a list")
     pairs = [_pair(extra) for extra in extras]

@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 
 from agent.flow import LOGIN_SECONDS, Login
-from agent.set_cookie import life, require_small, set_cookie
+from agent.set_cookie import set_cookie
 from agent.v1_csrf import FORM
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.envelope import Defect, InvalidCookie
@@ -72,7 +72,7 @@ class V1Jar:
     def set_login(self, login: Login) -> str:
         """The Set-Cookie line for a login that begins."""
         name = self.names.login(login.flow)
-        return self._line(name, self.ring.seal(login.to_bytes(), Purpose(self.app, name)), f"; Max-Age={LOGIN_SECONDS}")
+        return self._line(name, self.ring.seal(login.to_bytes(), Purpose(self.app, name)), LOGIN_SECONDS)
 
     def set_access_token(self, token: str) -> str:
         """The Set-Cookie line the proxy will read."""
@@ -106,15 +106,15 @@ class V1Jar:
         return None if value is None else self.sealed.open_text(value)
 
     def _clear(self, name: str) -> str:
-        return self._line(name, "", "; Max-Age=0")
+        return self._line(name, "", 0)
 
-    def _lasting(self, name: str, text: str, content: str) -> str:
-        value = self.sealed.seal(text)
-        require_small(name, value, f"{content} of {len(text)} characters")
-        return self._line(name, value, life(self.max_age))
+    def _lasting(self, name: str, token: str, what: str) -> str:
+        return self._line(name, self.sealed.seal(token), self.max_age, f"{what} of {len(token)} characters")
 
-    def _line(self, name: str, value: str, life: str) -> str:
-        return set_cookie(name, value, path=self._path(name), domain=self.parent_domain, life=life)
+    def _line(self, name: str, value: str, max_age: int | None, content: str = "a login") -> str:
+        return set_cookie(
+            name, value, path=self._path(name), domain=self.parent_domain, max_age=max_age, content=content
+        )
 
     def _path(self, name: str) -> str:
         if name in (self.names.access_token, self.names.csrf):

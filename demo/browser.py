@@ -15,16 +15,27 @@ AGENT = "/oauth-agent"
 
 
 class Browser:
-    """One person's browser at the app of `origin`. `resolve`: host:port in a URL to where it really listens."""
+    """One person's browser at the app of `origin`. `resolve`: host:port in a URL to where it really listens.
 
-    def __init__(self, origin: str, resolve: Mapping[str, str] | None = None, *, http2: bool = False) -> None:
+    `api_origin`: where agent and API are, when they are not where the page is.
+    """
+
+    def __init__(
+        self,
+        origin: str,
+        resolve: Mapping[str, str] | None = None,
+        *,
+        api_origin: str | None = None,
+        http2: bool = False,
+    ) -> None:
         self.origin = origin
+        self.api_origin = api_origin or origin
         self.jar = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
         self._client = httpx2.Client(
             cookies=self.jar,
             transport=_Resolving(resolve or {}),
             # Only Envoy speaks HTTP/2; the identity provider does not.
-            mounts={origin: _Resolving(resolve or {}, http2=http2)},
+            mounts={self.api_origin: _Resolving(resolve or {}, http2=http2)},
             follow_redirects=False,
             timeout=30.0,
         )
@@ -37,10 +48,10 @@ class Browser:
         self._client.close()
 
     def request(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """A fetch from the app's page: its cookies, and Origin unless it is a GET or HEAD."""
-        headers = {} if method in ("GET", "HEAD") else {"origin": self.origin}
-        headers |= options.pop("headers", CUSTOM_HEADER)
-        response = self._client.request(method, self.origin + path, headers=headers, **options)
+        """A fetch from the app's page: its cookies, and Origin unless it is a GET or HEAD of the same origin."""
+        tells = method not in ("GET", "HEAD") or self.api_origin != self.origin
+        headers = ({"origin": self.origin} if tells else {}) | options.pop("headers", CUSTOM_HEADER)
+        response = self._client.request(method, self.api_origin + path, headers=headers, **options)
         self.last_sent = response.request
         return response
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 
 from demo.browser import CUSTOM_HEADER, Browser
+from demo.serve import content_security_policy
 from demo.settings import APP
 from demo.world import LocalWorld
 
@@ -44,7 +45,8 @@ class Journey:
         """open the app's page"""
         page = self.browser.visit(f"{self.browser.origin}/")
         expect(page.status_code, 200)
-        expect(page.headers["content-security-policy"], "default-src 'self'")
+        policy = content_security_policy(self.world.settings.places.api_origin or "")
+        expect(page.headers["content-security-policy"], policy)
 
     def call_without_cookie(self) -> None:
         """call the API without a cookie: 401"""
@@ -125,7 +127,7 @@ class Journey:
 def run(world: LocalWorld, say: Callable[[str], None]) -> int:
     """Take every step; the number of those that failed."""
     failed = passed = 0
-    with Browser(world.origin) as browser:
+    with Browser(world.origin, world.resolve, api_origin=world.api_origin) as browser:
         journey = Journey(world, browser)
         for step in journey.steps():
             journey.lines.clear()

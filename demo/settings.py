@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import yaml
 
@@ -25,9 +26,13 @@ Address = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where each program is reached by the others. The defaults are those of envoy/envoy.yaml."""
+    """Where each program is reached by the others. The defaults are those of envoy/envoy.yaml.
+
+    `api_origin`: where the browser finds agent and API, when that is another host than the page's.
+    """
 
     origin: str = "http://localhost:10000"
+    api_origin: str | None = None
     issuer: str = "http://localhost:9000"
     envoy: Address = ("127.0.0.1", 10000)
     admin: Address = ("127.0.0.1", 9901)
@@ -49,8 +54,8 @@ class Settings:
     """A folder for everything written, and what differs from the reference.
 
     `overrides` go into the app's settings, `routes` before Envoy's own; `second_proxy` is where another extauthz
-    listens beside the first; `api_trusts`: the API's options in place of the identity provider as its issuer;
-    `everywhere` listens beyond loopback.
+    listens beside the first; `grpc_server`: the one in them; `api_trusts`: the API's options in place of the identity
+    provider as its issuer; `everywhere` listens beyond loopback.
     """
 
     folder: Path
@@ -58,6 +63,7 @@ class Settings:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     routes: Sequence[Mapping[str, Any]] = ()
     second_proxy: Address | None = None
+    grpc_server: str = "auto"
     api_trusts: Sequence[str] = ()
     log_level: str = "info"
     everywhere: bool = False
@@ -130,9 +136,11 @@ class Settings:
             },
             "upstream": {"client_id": API_CLIENT, "client_secret_file": "proxy-secret", "audience": "api"},
         }
+        if self.places.api_origin is not None:
+            app |= {"hosts": [urlsplit(self.places.api_origin).hostname], "cors": {}}
         http = {} if self.places.extauthz_http is None else {"http": {"listen": [self.listener("extauthz_http")]}}
         return {
-            "extauthz": {"listen": [self.listener("extauthz")], "reflection": True, **http},
+            "extauthz": {"listen": [self.listener("extauthz")], "grpc_server": self.grpc_server, **http},
             "agent": {"listen": self.listener("agent")},
             "log": {"level": self.log_level, "format": "json"},
             # Containers share no folder that can be written to.
@@ -166,7 +174,18 @@ def place(reference: dict[str, Any], settings: Settings) -> dict[str, Any]:
     cors = host["typed_per_filter_config"]["envoy.filters.http.cors"]
     cors["allow_origin_string_match"] = [{"exact": places.origin}]
     host["routes"] = [*settings.routes, *host["routes"]]
+    if places.api_origin is not None:
+        manager["route_config"]["virtual_hosts"] = _apart(host, urlsplit(places.origin), urlsplit(places.api_origin))
     return reference
+
+
+def _apart(host: Mapping[str, Any], web: SplitResult, api: SplitResult) -> list[dict[str, Any]]:
+    """Two hosts in place of one: pages on the first, agent and API on the other, which do CORS themselves."""
+    *calls, pages = host["routes"]
+    return [
+        {"name": "web", "domains": [web.netloc], "routes": [pages]},
+        {"name": "api", "domains": [api.netloc], "routes": calls},
+    ]
 
 
 def _move(address: dict[str, Any], to: Address) -> None:

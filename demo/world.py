@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -42,14 +44,21 @@ class LocalWorld:
         return self.settings.places.origin
 
     @property
+    def api_origin(self) -> str:
+        """Where the page finds agent and API."""
+        return self.settings.places.api_origin or self.origin
+
+    @property
     def issuer(self) -> str:
         """Where the identity provider answers."""
         return self.settings.places.issuer
 
     @property
     def resolve(self) -> dict[str, str]:
-        """Where a client finds the hosts named in URLs; here they are what they say."""
-        return {}
+        """Where a client finds the hosts named in URLs: browsers know where *.localhost is, others may not."""
+        places = self.settings.places
+        origins = [] if places.api_origin is None else [places.origin, places.api_origin]
+        return {urlsplit(origin).netloc: "{}:{}".format(*places.envoy) for origin in origins}
 
     def control(self, program: str) -> str:
         """The base URL of a program's test control."""
@@ -99,6 +108,10 @@ class LocalWorld:
             process.kill()
             process.wait()
 
+    def pid(self, program: str) -> int:
+        """The process of a program that runs."""
+        return self._running[program].pid
+
     def ended(self) -> str | None:
         """The name of a program that ended by itself."""
         return next((name for name, process in self._running.items() if process.poll() is not None), None)
@@ -130,7 +143,7 @@ class LocalWorld:
         commands = {
             "idp": [*python, "demo.idp", *issuer, *listen, "--clients", str(settings.clients), *self._control],
             "api": [*python, "demo.api", *(settings.api_trusts or issuer), *listen, *self._control],
-            "spa": [*python, "demo.serve", *listen],
+            "spa": [*python, "demo.serve", *listen, "--api-origin", settings.places.api_origin or ""],
             "agent": [str(installed / "oauth-agent"), "serve", "--config", str(settings.config)],
             "extauthz": [str(installed / "extauthz"), "serve", "--config", str(settings.config)],
             "envoy": [
@@ -186,7 +199,18 @@ def free_places(*, http: bool = False) -> Places:
     for probe in probes:
         probe.close()
     addresses = {name: ("127.0.0.1", port) for name, port in zip(names, ports, strict=True)}
-    return Places(origin=f"http://localhost:{ports[0]}", issuer=f"http://localhost:{ports[2]}", **addresses)
+    origin, issuer = f"http://localhost:{ports[0]}", f"http://localhost:{ports[2]}"
+    return Places(origin=origin, api_origin=None, issuer=issuer, **addresses)
+
+
+def separate(places: Places) -> Places:
+    """The same with the page on www.shop.localhost, and agent and API on api.shop.localhost.
+
+    Two origins of one site: browsers find such names on this machine, and treat plain http there like https.
+    """
+    port = urlsplit(places.origin).port
+    web, api = (f"http://{name}.shop.localhost:{port}" for name in ("www", "api"))
+    return replace(places, origin=web, api_origin=api)
 
 
 def _connects(address: tuple[str, int]) -> bool:

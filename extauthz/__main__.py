@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from extauthz import __version__
+from extauthz.backlog import Backlog
 from extauthz.config import Program
 from extauthz.config.command import config_group, config_option, fail, load_or_exit
 from extauthz.config.listening import ListenError
@@ -31,7 +32,8 @@ def serve(file: Path) -> None:
 
     config = load_or_exit(file, Program.EXTAUTHZ)
     try:
-        run(config, Log(logger(config.log)))
+        with Backlog() as lines:
+            run(config, Log(logger(config.log, lines), lines))
     except ListenError as error:
         fail(Program.EXTAUTHZ, str(error))
 

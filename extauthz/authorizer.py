@@ -7,7 +7,7 @@ exchanges the token once for all who wait for it, and concludes. Neither ever ra
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import random
 from typing import Protocol, assert_never
@@ -16,7 +16,8 @@ from extauthz.cache import Cache
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.envelope import InvalidCookie
 from extauthz.cookies.marks import KnownBy
-from extauthz.decision import Credential, Decision, Deny, conclude, examine, let_through, refuse
+from extauthz.decision import Allow, Credential, Decision, Deny, conclude, examine, let_through, refuse
+from extauthz.lately import Answer, Lately
 from extauthz.oauth.errors import AuthorizationServerError
 from extauthz.outcome import Fault, Outcome, Refused, UpstreamToken
 from extauthz.policy import OPAQUE, Policy
@@ -125,12 +126,17 @@ class Authorizer:
         self._policies = [app.policy for app in apps]
         self._memory, self._report, self._clock, self._chance = memory, report, clock, chance
         self._revocations = revocations
+        self._lately = Lately(self._policies, clock)
 
     def decide(self, request: Request) -> Decision | Pending:
         """The decision, if it can be had without waiting."""
         try:
+            question = self._lately.question(request)
+            again = self._again(question)
+            if again is not None:
+                return again
             found = examine(request, self._policies)
-            decided = self._from_memory(found) if isinstance(found, Credential) else found
+            decided = self._from_memory(found, question) if isinstance(found, Credential) else found
             return self._final(decided, request) if isinstance(decided, Deny) else decided
         except Exception as error:  # fail closed, whatever we have overlooked
             return self._internal(request, error)
@@ -145,12 +151,29 @@ class Authorizer:
         except Exception as error:  # fail closed, whatever we have overlooked
             return self._internal(request, error)
 
-    def _from_memory(self, credential: Credential) -> Decision | Pending:
+    def _again(self, question: Hashable) -> Decision | None:
+        """What was answered to the same question, if nothing has come up since."""
+        last = self._lately.get(question)
+        return last.decision if last is not None and self._holds(last) else None
+
+    def _holds(self, answer: Answer) -> bool:
+        """Whether the session is remembered as it was, and its token good: whatever ends a session belongs here."""
+        token = answer.token
+        return (
+            self._memory.answers.get(answer.key) is token
+            and token.expires_at > self._clock()
+            and not self._has_ended(token)
+        )
+
+    def _from_memory(self, credential: Credential, question: Hashable) -> Decision | Pending:
         app = self._apps[credential.policy.app]
         key = cache_key(credential, app.ways[credential.way].varies_by(credential.rule))
         outcome = self._memory.get(key)
         if outcome is not None:
-            return self._conclude(credential, outcome)
+            decided = self._conclude(credential, outcome)
+            if isinstance(decided, Allow) and isinstance(outcome, UpstreamToken):
+                self._lately.keep(question, Answer(decided, key, outcome), app.max_seconds)
+            return decided
         try:
             # Garbage ends here: no elliptic curve, no task, no place in the cache.
             if not credential.is_bearer:
@@ -161,13 +184,12 @@ class Authorizer:
 
     def _conclude(self, credential: Credential, outcome: Outcome) -> Decision:
         """The decision, unless the session has ended since the token was asked for, a minute ago or just now."""
-        if (
-            isinstance(outcome, UpstreamToken)
-            and outcome.session is not None
-            and self._revocations.has_ended(outcome.session)
-        ):
+        if isinstance(outcome, UpstreamToken) and self._has_ended(outcome):
             outcome = Refused(Reason.SESSION_REVOKED)
         return conclude(credential, outcome, self._clock())
+
+    def _has_ended(self, token: UpstreamToken) -> bool:
+        return token.session is not None and self._revocations.has_ended(token.session)
 
     async def _obtain(self, pending: Pending, budget: float | None) -> Outcome:
         try:

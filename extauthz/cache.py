@@ -1,11 +1,11 @@
 """A bounded map with expiry, and flights that let many wait for one load.
 
-Knows nothing of tokens. Keys are digests the caller made, so no secret is kept as a key.
+Knows nothing of tokens.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -29,8 +29,8 @@ class Cache(Generic[V]):
     """Least recently used goes first when entries or bytes exceed their bounds. Not for use across threads."""
 
     def __init__(self, *, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
-        self._entries: OrderedDict[bytes, Entry[V]] = OrderedDict()
-        self._flights: dict[bytes, asyncio.Task[V]] = {}
+        self._entries: OrderedDict[Hashable, Entry[V]] = OrderedDict()
+        self._flights: dict[Hashable, asyncio.Task[V]] = {}
         self._max_entries, self._max_bytes = max_entries, max_bytes
         self._bytes = 0
         self._clock = clock
@@ -43,7 +43,7 @@ class Cache(Generic[V]):
         """What the entries are counted as, in bytes."""
         return self._bytes
 
-    def get(self, key: bytes) -> V | None:
+    def get(self, key: Hashable) -> V | None:
         """The value, unless it is absent or past its time."""
         entry = self._entries.get(key)
         if entry is None:
@@ -56,12 +56,12 @@ class Cache(Generic[V]):
         self._entries.move_to_end(key)
         return entry.value
 
-    def stale(self, key: bytes) -> V | None:
+    def stale(self, key: Hashable) -> V | None:
         """The value, also when it is past its time, but not past the grace it was kept with."""
         entry = self._entries.get(key)
         return entry.value if entry is not None and self._clock() < entry.gone else None
 
-    def put(self, key: bytes, value: V, *, ttl: float, payload_bytes: int, grace: float = 0.0) -> None:
+    def put(self, key: Hashable, value: V, *, ttl: float, payload_bytes: int, grace: float = 0.0) -> None:
         """Keep `value` for `ttl` seconds; not at all when `ttl` is not positive, or it is too heavy.
 
         `grace`: seconds after that during which it still serves those who ask for what is `stale`.
@@ -76,13 +76,13 @@ class Cache(Generic[V]):
         while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
             self.drop(next(iter(self._entries)))
 
-    def drop(self, key: bytes) -> None:
+    def drop(self, key: Hashable) -> None:
         """Forget `key`, if it is there."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._bytes -= entry.size
 
-    async def load(self, key: bytes, loader: Callable[[], Awaitable[V]]) -> V:
+    async def load(self, key: Hashable, loader: Callable[[], Awaitable[V]]) -> V:
         """Run `loader` once for all who ask for `key` meanwhile, and give all of them its value.
 
         The flight belongs to nobody: a caller that is cancelled, the first one included, leaves it flying for the
@@ -95,7 +95,7 @@ class Cache(Generic[V]):
             flight.add_done_callback(lambda done: self._land(key, done))
         return await asyncio.shield(flight)
 
-    def _land(self, key: bytes, flight: "asyncio.Task[V]") -> None:
+    def _land(self, key: Hashable, flight: "asyncio.Task[V]") -> None:
         self._flights.pop(key, None)
         if not flight.cancelled():
             flight.exception()  # seen: nobody may be left to retrieve it, and that is no fault

@@ -40,6 +40,7 @@ class Allow:
     """Let it through, with these request headers overwritten, then these removed.
 
     `waived` is the reason that did not count, or did not count yet; `claims` are for doors that tell who the user is.
+    In `written` a door keeps what it has made of it, for the next time it is given.
     """
 
     app: str
@@ -49,6 +50,7 @@ class Allow:
     response_headers: Headers = ()
     waived: Reason | None = None
     claims: Mapping[str, object] = field(default_factory=dict, repr=False)
+    written: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def authenticated(self) -> bool:

@@ -15,6 +15,8 @@ _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 _PLAIN_IN_LIST = _PLAIN.replace(",", "")
 # All that a header's name may hold beside letters and digits (RFC 9110 section 5.6.2).
 _SEPARATOR = re.compile(r"[!#$%&'*+.^_`|~]")
+# What a name has none of that can only be taken for itself; ":" begins the names of HTTP/2's own fields.
+_UNUSUAL = re.compile(r"[^a-z0-9:-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,13 @@ class IdentityHeaders:
             return ()
         kept = {name for name, _ in overwritten}
         names = [name for name in self.claims if name not in kept]
-        seen = [name for name in sent if _folded(name) in self._folded_names and name not in self.claims]
-        return tuple(dict.fromkeys([*names, *self._other_spellings, *seen]))
+        return tuple(dict.fromkeys([*names, *self._other_spellings, *self.other_spellings(sent)]))
+
+    def other_spellings(self, sent: Iterable[str]) -> tuple[str, ...]:
+        """Of the names `sent`, those that are none of ours, and that a server may take for one."""
+        if not self.claims or not _UNUSUAL.search("-".join(sent)):
+            return ()
+        return tuple(name for name in sent if _folded(name) in self._folded_names and name not in self.claims)
 
 
 def header_value(claim: object) -> str:

@@ -4,6 +4,7 @@ Every label has a small, fixed set of values; no client chooses one.
 """
 
 from collections.abc import Sized
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -30,6 +31,14 @@ class Metrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
+        self._dropped = Counter(
+            "token_handler_log_lines_dropped",
+            "Log lines for which there was no room, since whoever reads the log has fallen behind",
+            registry=self._registry,
+        )
+        # Finding the counter for its labels takes longer than counting.
+        self._decisions_of = cache(self._decisions.labels)
+        self._seconds_of = {cached: self._seconds.labels("yes" if cached else "no") for cached in (True, False)}
 
         self._revocations = Gauge(
             "token_handler_revocations",
@@ -62,8 +71,12 @@ class Metrics:
 
     def decided(self, *, app: str, door: str, decision: str, waived: str, seconds: float, cached: bool) -> None:
         """Count one request."""
-        self._decisions.labels(app, door, decision, waived).inc()
-        self._seconds.labels("yes" if cached else "no").observe(seconds)
+        self._decisions_of(app, door, decision, waived).inc()
+        self._seconds_of[cached].observe(seconds)
+
+    def dropped(self) -> None:
+        """Count one log line that was not written."""
+        self._dropped.inc()
 
     def text(self) -> bytes:
         """All of it, to be scraped."""

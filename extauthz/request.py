@@ -9,7 +9,8 @@ from extauthz.cookies.header import CookieHeader
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Made for every request, and nothing changes it; but to freeze it would take as long again as to make it.
+@dataclass(slots=True, kw_only=True)
 class Request:
     """Header names in lower case, repeated headers joined by commas, no cookie among them.
 

@@ -1,6 +1,7 @@
 """The composition root of the OAuth Proxy: builds every part in dependency order, starts it, and stops it in peace."""
 
 import asyncio
+import gc
 import resource
 import signal
 import time
@@ -11,13 +12,14 @@ import uvloop
 from extauthz.authorizer import Authorizer
 from extauthz.build import asks, build_apps, build_issuer, build_memory, published_keys
 from extauthz.config import Config, Program
+from extauthz.config.grpc_server import chosen
 from extauthz.config.listening import PREFIX
 from extauthz.config.model import HttpConfig
 from extauthz.config.values import is_loopback
 from extauthz.doors import jwks, resolver
 from extauthz.doors.desk import Desk
 from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
-from extauthz.doors.grpc import GrpcDoor
+from extauthz.doors.grpc_door import grpc_door
 from extauthz.doors.http import doors
 from extauthz.doors.operations import Operations
 from extauthz.http_server import HttpServer
@@ -43,9 +45,11 @@ async def serve(config: Config, log: Log) -> None:
     issuers = {name: build_issuer(app, time.monotonic) for name, app in config.apps.items()}
     proxy = Proxy(config, issuers, log)
     await proxy.start()
+    leave_alone()
     for address in _open_to_strangers(config.extauthz.http):
         log.warn("open", address=address, detail="whoever reaches it can ask: set shared_secret_file or client_ca_file")
-    log.note("listening", addresses=" ".join(proxy.listeners))
+    server = chosen(config.extauthz.grpc_server, reflection=config.extauthz.reflection)
+    log.note("listening", addresses=" ".join(proxy.listeners), grpc_server=server)
     await stopped.wait()
     log.note("draining", seconds=config.extauthz.drain_seconds)
     await proxy.stop()
@@ -60,6 +64,8 @@ class Proxy:
     def __init__(self, config: Config, issuers: Mapping[str, Issuer], log: Log) -> None:
         self._settings, self._log = config.extauthz, log
         metrics = Metrics()
+        if log.backlog is not None:
+            log.backlog.dropped = metrics.dropped
         http = self._settings.http
         # The resolver tells more of a user than the app may ask for; where nobody can ask it, nothing is kept for it.
         told = resolver.CLAIMS if http.listen else frozenset[str]()
@@ -83,7 +89,7 @@ class Proxy:
             wait=http.timeout_seconds,
             more=public,
         )
-        self._grpc = GrpcDoor(desk, log, reflection=self._settings.reflection, tls=self._settings.tls)
+        self._grpc = grpc_door(self._settings, desk, log)
         self._http = HttpServer(application, log, http.tls)
         self._operations = Operations(metrics, waiting_for=self._unknown, more=public)
         self._operations_server = HttpServer(self._operations.application(), log)
@@ -116,6 +122,12 @@ class Proxy:
         """Until this is over, `/readyz` says that we wait for the app's authorization server."""
         await self._unknown[app].learn(lambda error: self._log.trouble(app, error.trouble, error))
         del self._unknown[app]
+
+
+def leave_alone() -> None:
+    """Have the garbage collector look no more at what is here for good: the modules, and the settings."""
+    gc.collect()
+    gc.freeze()
 
 
 def _open_to_strangers(http: HttpConfig) -> list[str]:

@@ -8,11 +8,13 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from logging import DEBUG
 from typing import Protocol, TextIO
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
+from extauthz.backlog import Backlog
 from extauthz.config import LogConfig
 
 LIMIT = 256  # characters of anything a client chose
@@ -29,12 +31,12 @@ class Logged(Protocol):
     def host(self) -> str: ...  # noqa: D102
 
 
-def logger(config: LogConfig, stream: TextIO = sys.stderr) -> FilteringBoundLogger:
+def logger(config: LogConfig, stream: TextIO | Backlog = sys.stderr) -> FilteringBoundLogger:
     """A logger for `config`, writing to `stream`."""
     text = config.format == "text" or (config.format == "auto" and stream.isatty())
     renderer: Processor = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
     bound: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.WriteLogger(stream),
+        structlog.WriteLogger(stream),  # type: ignore[arg-type]  # it writes and flushes, and wants no more
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -46,10 +48,11 @@ def logger(config: LogConfig, stream: TextIO = sys.stderr) -> FilteringBoundLogg
 
 
 class Log:
-    """The events both programs report."""
+    """The events both programs report. `backlog`: where lines may be dropped, if that is to be told."""
 
-    def __init__(self, logger: FilteringBoundLogger) -> None:
-        self._logger = logger
+    def __init__(self, logger: FilteringBoundLogger, backlog: Backlog | None = None) -> None:
+        self._logger, self.backlog = logger, backlog
+        self._tells_all = logger.is_enabled_for(DEBUG)
 
     def decided(
         self,
@@ -68,10 +71,14 @@ class Log:
         """One request was decided. `decision`: how it passed, or the reason; `seconds`: from receipt to answer.
 
         `waived`: a reason that did not count; `detail`: which check failed. Both are left out when empty.
+        What simply passed is for debugging: a line costs more than the decision, and Envoy's access log has one too.
         """
+        passed = status < 300 and not waived
+        if passed and not self._tells_all:
+            return
         more = {key: clean(value) for key, value in (("waived", waived), ("detail", detail)) if value}
         self._say(
-            self._logger.info,
+            self._logger.debug if passed else self._logger.info,
             "decision",
             app=app,
             door=door,
@@ -116,6 +123,9 @@ class Log:
         # A full disk or a closed pipe must not turn a decision into an error, nor an error into an aborted call.
         with suppress(Exception):
             write(event, **facts)
+            lost = self.backlog.take_lost() if self.backlog else 0
+            if lost:
+                self._logger.warning("log_lines_dropped", lines=lost)
 
 
 def clean(text: str) -> str:

@@ -11,7 +11,7 @@ WORLD = World()
 
 GOOD = {"token-handler-version": "1", "origin": ORIGIN, "x-request-id": "7"}
 SESSIONS = {
-    "api.shop.example": {"cookie": "__Host-Http-shop-at=good; a=1; __Secure-shop-login-7=x", "x_user_id": "root"},
+    "api.shop.example": {"cookie": "__Host-Http-shop-at=good; a=1; __Host-Http-shop-login-7=x", "x_user_id": "root"},
     "api.mall.example": {"cookie": "mall-at=good; mall-csrf=cx; b=2", "x-mall-csrf": "x"},
     "api.bank.example:443": {"cookie": "__Secure-bank-at=ebb,__Secure-bank-rt=1", "sec-fetch-site": "same-origin"},
     "api.lab.example": {"cookie": "__Host-Http-lab-at=inactive", "x.user.id": "root"},

@@ -10,7 +10,7 @@ DIALECTS = (ENVOY, FORWARD, NGINX, resolver.dialect("x-authgear-"))
 
 GOOD = ("token-handler-version: 1", f"origin: {ORIGIN}")
 SESSIONS = {
-    "api.shop.example": ("cookie: __Host-Http-shop-at=good; a=1; __Secure-shop-login-7=x", "x.user.id: root"),
+    "api.shop.example": ("cookie: __Host-Http-shop-at=good; a=1; __Host-Http-shop-login-7=x", "x.user.id: root"),
     "api.mall.example": ("cookie: mall-at=good; mall-csrf=cx; b=2", "x-mall-csrf: x"),
     "api.bank.example": ("cookie: __Secure-bank-at=ebb,__Secure-bank-rt=1", "sec-fetch-site: same-origin"),
     "api.lab.example": ("cookie: __Host-Http-lab-at=inactive", "cookie: b=2", "authorization: Bearer bbb"),

@@ -111,8 +111,8 @@ def _policies(opener: FakeOpener) -> tuple[Policy, ...]:
     shop = Policy(
         app="shop",
         cookie_name="__Host-Http-shop-at",
-        own_cookies=frozenset({"__Host-Http-shop-at", "__Secure-shop-rt", "__Secure-shop-id"}),
-        login_cookie_prefixes=("__Secure-shop-login-",),
+        own_cookies=frozenset({"__Host-Http-shop-at", "__Secure-shop-rt", "__Host-Http-shop-id"}),
+        login_cookie_prefixes=("__Host-Http-shop-login-",),
         trusted_origins=frozenset({ORIGIN}),
         hosts=frozenset({"api.shop.example"}),
         rule=Rule(scopes=frozenset({"orders"})),
@@ -140,8 +140,8 @@ def _policies(opener: FakeOpener) -> tuple[Policy, ...]:
     bank = Policy(
         app="bank",
         cookie_name="__Secure-bank-at",
-        own_cookies=frozenset({"__Secure-bank-at", "__Secure-bank-rt", "__Secure-bank-id"}),
-        login_cookie_prefixes=("__Secure-bank-login-",),
+        own_cookies=frozenset({"__Secure-bank-at", "__Secure-bank-rt", "__Host-Http-bank-id"}),
+        login_cookie_prefixes=("__Host-Http-bank-login-",),
         trusted_origins=frozenset({ORIGIN}),
         hosts=frozenset({"api.bank.example"}),
         rule=Rule(csrf=Csrf.ORIGIN, audience="bank"),
@@ -153,8 +153,8 @@ def _policies(opener: FakeOpener) -> tuple[Policy, ...]:
     lab = Policy(
         app="lab",
         cookie_name="__Host-Http-lab-at",
-        own_cookies=frozenset({"__Host-Http-lab-at", "__Secure-lab-rt", "__Secure-lab-id"}),
-        login_cookie_prefixes=("__Secure-lab-login-",),
+        own_cookies=frozenset({"__Host-Http-lab-at", "__Secure-lab-rt", "__Host-Http-lab-id"}),
+        login_cookie_prefixes=("__Host-Http-lab-login-",),
         trusted_origins=frozenset({ORIGIN}),
         hosts=frozenset({"api.lab.example"}),
         identity=IDENTITY,

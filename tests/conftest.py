@@ -2,8 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from proxy_world.door import GrpcServer
 
 # At the end: the installed product comes first, so that the wheel that ships is the wheel that is tested.
 sys.path.append(str(Path(__file__).parent.parent))
@@ -18,3 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Coroutine tests run on the event loop both programs use."""
     return ("asyncio", {"use_uvloop": True})
+
+
+@pytest.fixture(params=["grpcio", "fast"])
+def server(request: pytest.FixtureRequest) -> "GrpcServer":
+    """Each of the servers that speak gRPC with Envoy, in turn."""
+    from proxy_world.door import SERVERS
+
+    return SERVERS[request.param]

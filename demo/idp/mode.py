@@ -35,6 +35,7 @@ _RULES: dict[str, Callable[[object], bool]] = {
     "introspection_status": _status_or_null,
     "introspection_delay": _seconds,
     "token_status": _status_or_null,
+    "token_held": _yes_or_no,
     "par_status": _status_or_null,
     "require_par": _yes_or_no,
     "encrypt": _yes_or_no,
@@ -52,13 +53,15 @@ _RULES: dict[str, Callable[[object], bool]] = {
 class Mode:
     """The present behaviour; the defaults are those of a healthy provider.
 
-    A forced status is answered with `body` and `content_type`; overrides replace members, null drops one.
+    A forced status is answered with `body` and `content_type`; overrides replace members, null drops one. Held token
+    requests wait until a test lets go of them.
     """
 
     introspection: str = "jwt"
     introspection_status: int | None = None
     introspection_delay: float = 0.0
     token_status: int | None = None
+    token_held: bool = False
     par_status: int | None = None
     require_par: bool = False
     encrypt: bool = False  # ID tokens and signed responses, for clients that have registered a key

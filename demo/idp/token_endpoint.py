@@ -5,6 +5,7 @@ import hashlib
 import hmac
 from dataclasses import replace
 
+import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -20,6 +21,7 @@ from demo.idp.grants import Grant, Token
 from demo.idp.mode import override
 from demo.idp.provider import Provider
 
+HELD_SECONDS = 0.02  # how often a held request looks whether it may go on
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 
@@ -35,6 +37,8 @@ class TokenEndpoint:
         for name in ("code", "refresh_token", "code_verifier", "subject_token"):
             self._provider.canary.seen(form.get(name))
         client = authenticate(request, form, self._provider)
+        while self._provider.mode.token_held:  # noqa: ASYNC110  # the mode is a value, and wakes nobody up
+            await anyio.sleep(HELD_SECONDS)
         if self._provider.mode.token_status is not None:
             return self._provider.mode.forced(self._provider.mode.token_status)
         match form.get("grant_type"):

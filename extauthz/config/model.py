@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from extauthz.config.app import AppConfig
 from extauthz.config.files import OptionalSecretFile, PemFile, Program, loading, require_certificates, require_pair
+from extauthz.config.grpc_server import GrpcServer, require_fast
 from extauthz.config.section import Section
 from extauthz.config.shared import RedisConfig, RevocationsConfig
 from extauthz.config.values import AppName, HeaderPrefix, Listener
@@ -69,15 +70,25 @@ class ProxyConfig(Section):
     """The OAuth Proxy, `extauthz serve`."""
 
     listen: Annotated[list[Listener], Field(min_length=1)] = ["127.0.0.1:9191"]
+    reflection: Annotated[bool, Field(description="gRPC reflection, so that grpcurl needs no .proto files")] = False
+    grpc_server: Annotated[
+        GrpcServer, Field(description="auto: fast where zttp is installed and reflection is off, else grpcio")
+    ] = "auto"
     tls: TlsConfig | None = None
     http: HttpConfig = HttpConfig()
     operations: OperationsConfig = OperationsConfig()
-    reflection: Annotated[bool, Field(description="gRPC reflection, so that grpcurl needs no .proto files")] = False
     drain_seconds: Annotated[
         float,
         Field(ge=0, le=300, description="NOT_SERVING this long before stopping: two health check intervals"),
     ] = 2.0
     cache: CacheConfig = CacheConfig()
+
+    @field_validator("grpc_server")
+    @classmethod
+    def _can_run(cls, server: GrpcServer, info: ValidationInfo) -> GrpcServer:
+        if server == "fast" and loading(info).program is Program.EXTAUTHZ:
+            require_fast(reflection=info.data.get("reflection", False))
+        return server
 
 
 class AgentConfig(Section):

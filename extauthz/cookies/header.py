@@ -36,20 +36,23 @@ class CookieHeader:
     @property
     def excessive(self) -> bool:
         """Whether the header is too large to be looked at."""
-        pairs = sum(1 + line.count(";") + (line.count(",") if self.comma_joined else 0) for line in self.lines)
-        return pairs > MAX_PAIRS or sum(map(len, self.lines)) > MAX_CHARACTERS
+        pairs = characters = 0
+        for line in self.lines:
+            pairs += 1 + line.count(";") + (line.count(",") if self.comma_joined else 0)
+            characters += len(line)
+        return pairs > MAX_PAIRS or characters > MAX_CHARACTERS
 
     def mentions(self, name: str) -> bool:
         """Whether cookie `name` is there, or may be, with whatever value."""
         if not any(name in line for line in self.lines):
             return False
-        return any(own == name for own, _ in self._pairs()) or self._hides(name.__eq__)
+        return any(own == name for own, _ in self._pairs(name)) or self._hides(name.__eq__)
 
     def find(self, name: str) -> str | None:
         """The value of cookie `name`, None when absent, AmbiguousCookie when it cannot be told."""
         if not any(name in line for line in self.lines):
             return None
-        values = {value for own, value in self._pairs() if own == name}
+        values = {value for own, value in self._pairs(name) if own == name}
         if len(values) > 1 or self._hides(name.__eq__):
             raise AmbiguousCookie
         return values.pop() if values else None
@@ -65,18 +68,21 @@ class CookieHeader:
             kept = (_without_seams(part, is_ours) for part in kept)
         return "; ".join(part.strip(OWS) for part in kept if part.strip(OWS) and _is_writable(part)) or None
 
-    def _pairs(self) -> Iterator[tuple[str, str]]:
+    def _pairs(self, wanted: str) -> Iterator[tuple[str, str]]:
+        """Names and values; of the pairs that hold the text `wanted` nowhere, none."""
         for line in self.lines:
             for part in line.split(";"):
-                name, equals, value = part.partition("=")
-                if equals:
-                    yield name.strip(OWS), value.strip(OWS)
+                if wanted in part:
+                    name, equals, value = part.partition("=")
+                    if equals:
+                        yield name.strip(OWS), value.strip(OWS)
 
     def _hides(self, is_ours: Callable[[str], bool]) -> bool:
         """Whether one of our cookies stands behind a comma, where it may be a neighbour's value or a line's start."""
-        return self.comma_joined and any(
-            is_ours(_name(piece)) for line in self.lines for part in line.split(";") for piece in part.split(",")[1:]
-        )
+        if not self.comma_joined:
+            return False
+        parts = (part for line in self.lines if "," in line for part in line.split(";"))
+        return any(is_ours(_name(piece)) for part in parts for piece in part.split(",")[1:])
 
 
 def _name(part: str) -> str:

@@ -1,7 +1,7 @@
 """The names of the cookies of one app; prefixes make browsers hold us to their attributes.
 
-`__Host-Http-`: Secure, HttpOnly, Path=/, no Domain. `__Secure-`: Secure, for cookies limited to the agent's path or
-shared below a parent domain. https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-cookie-name-prefixes
+`__Host-Http-`: Secure, HttpOnly, Path=/, no Domain, so that no sibling host can have set it. `__Secure-`: Secure, for
+cookies limited to the agent's path or shared below a parent domain. https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-cookie-name-prefixes
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CookieNames:
-    """Names for `prefix`; `shared` when the cookies are set with a Domain."""
+    """Names for `prefix`; `shared` when the access token's cookie is set with a Domain."""
 
     prefix: str
     shared: bool = False
@@ -21,18 +21,18 @@ class CookieNames:
 
     @property
     def refresh_token(self) -> str:
-        """The agent's own."""
+        """The agent's own, at its path: it counts only beside the session's cookie it belongs to."""
         return f"__Secure-{self.prefix}-rt"
 
     @property
     def id_token(self) -> str:
-        """The agent's own: the ID token's claims, and when the access token runs out."""
-        return f"__Secure-{self.prefix}-id"
+        """The agent's own: whose session this is, and when the access token runs out."""
+        return f"__Host-Http-{self.prefix}-id"
 
     @property
     def login_prefix(self) -> str:
         """What the name of every login cookie starts with."""
-        return f"__Secure-{self.prefix}-login-"
+        return f"__Host-Http-{self.prefix}-login-"
 
     def login(self, flow: str) -> str:
         """One login under way; several tabs may log in at once."""

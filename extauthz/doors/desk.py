@@ -20,13 +20,22 @@ class Desk:
 
     async def decide(self, request: Request, door: str, wait: float | None) -> Decision:
         """The decision; `wait`: seconds the gateway will wait for it, None for no bound. Never raises."""
+        found = self.at_once(request, door)
+        return await self.later(found, door, wait) if isinstance(found, Pending) else found
+
+    def at_once(self, request: Request, door: str) -> Decision | Pending:
+        """The decision, if it can be had without waiting; else what to wait for with `later`. Never raises."""
         started = time.perf_counter()
         found = self._authorizer.decide(request)
-        if isinstance(found, Pending):
-            decision, cached = await self._authorizer.complete(found, budget(wait)), False
-        else:
-            decision, cached = found, True
-        self.report(request, decision, door, time.perf_counter() - started, cached=cached)
+        if not isinstance(found, Pending):
+            self.report(request, found, door, time.perf_counter() - started, cached=True)
+        return found
+
+    async def later(self, pending: Pending, door: str, wait: float | None) -> Decision:
+        """The decision that `at_once` could not make. Never raises."""
+        started = time.perf_counter()
+        decision = await self._authorizer.complete(pending, budget(wait))
+        self.report(pending.credential.request, decision, door, time.perf_counter() - started, cached=False)
         return decision
 
     def report(self, request: Request, decision: Decision, door: str, seconds: float, *, cached: bool) -> None:

@@ -1,41 +1,36 @@
-"""The gRPC door: envoy.service.auth.v3.Authorization on grpcio, with health checks and, when wanted, reflection.
-
-No handler raises to gRPC. An aborted call is let through by an Envoy whose failure mode is open, so even a message
-that cannot be parsed, or a fault of our own, gets a refusal as its answer.
-"""
+"""The gRPC door on grpcio: envoy.service.auth.v3.Authorization, health checks and, when wanted, reflection."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import grpc
 import grpc.aio
 from grpc_reflection.v1alpha import reflection
 
+from extauthz._pb.grpc.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from extauthz.config import TlsConfig
 from extauthz.config.listening import PREFIX, ListenError, require_free
-from extauthz.decision import refuse
-from extauthz.doors import health, messages
+from extauthz.doors import health
+from extauthz.doors.checks import SERVICE, Checks
 from extauthz.doors.desk import Desk
-from extauthz.reason import Reason
 from extauthz.telemetry import Log
 
-SERVICE = "envoy.service.auth.v3.Authorization"
-NAME = "grpc"
 # Requests in progress get this long after the last new one was accepted.
 GRACE_SECONDS = 5.0
-OUR_FAULT = messages.write(refuse(Reason.INTERNAL_ERROR, messages.NOTHING))
+
+Context = grpc.aio.ServicerContext[HealthCheckRequest, HealthCheckResponse]
 
 
 class GrpcDoor:
     """One server for all listeners."""
 
-    def __init__(self, desk: Desk, log: Log, *, reflection: bool, tls: TlsConfig | None = None) -> None:
-        self._desk, self._log, self._tls = desk, log, tls
+    def __init__(self, desk: Desk, log: Log, *, reflection: bool = False, tls: TlsConfig | None = None) -> None:
+        self._checks, self._tls = Checks(desk, log), tls
         self._health = health.Health([SERVICE])
         # so_reuseport off: a second proxy on the same port is a mistake to be told about, not to be shared with.
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        self._server.add_generic_rpc_handlers((self._handler(), self._health.handler()))
+        self._server.add_generic_rpc_handlers((self._handler(), self._health_handler()))
         if reflection:
             _add_reflection(self._server)
 
@@ -68,15 +63,26 @@ class GrpcDoor:
         )
 
     async def _check(self, message: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        try:
-            return await self._answer(message, context.time_remaining())
-        except Exception as error:  # an abort would be let through where the failure mode is open
-            self._log.trouble("", Reason.INTERNAL_ERROR, error)
-            return OUR_FAULT
+        answer = self._checks.answer(message, context.time_remaining())
+        return answer if isinstance(answer, bytes) else await answer
 
-    async def _answer(self, message: bytes, remaining: float | None) -> bytes:
-        decision = await self._desk.decide(messages.read(message), NAME, remaining)
-        return messages.write(decision)
+    def _health_handler(self) -> grpc.GenericRpcHandler:
+        read, write = HealthCheckRequest.FromString, HealthCheckResponse.SerializeToString
+        methods: dict[str, grpc.RpcMethodHandler[HealthCheckRequest, HealthCheckResponse]] = {
+            "Check": grpc.unary_unary_rpc_method_handler(self._health_check, read, write),
+            "Watch": grpc.unary_stream_rpc_method_handler(self._health_watch, read, write),
+        }
+        return grpc.method_handlers_generic_handler(health.SERVICE, methods)
+
+    async def _health_check(self, request: HealthCheckRequest, context: Context) -> HealthCheckResponse:
+        found = self._health.check(request.service)
+        if found is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+        return found
+
+    async def _health_watch(self, request: HealthCheckRequest, _context: Context) -> AsyncIterator[HealthCheckResponse]:
+        async for status in self._health.watch(request.service):
+            yield status
 
 
 def _credentials(tls: TlsConfig) -> grpc.ServerCredentials:

@@ -10,8 +10,14 @@ def collect(lines: Iterable[tuple[str, str]], *, comma_joined: bool) -> tuple[Ma
 
     `comma_joined`: whether the gateway may have joined Cookie lines before we see them.
     """
-    values: dict[str, list[str]] = {}
+    values: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
     for name, value in lines:
-        values.setdefault(name, []).append(value)
-    cookies = CookieHeader(tuple(values.pop("cookie", ())), comma_joined)
-    return {name: ",".join(several) for name, several in values.items()}, cookies
+        if name in values:
+            repeated.setdefault(name, [values[name]]).append(value)
+        else:
+            values[name] = value
+    cookie = values.pop("cookie", None)
+    cookies = repeated.pop("cookie", [] if cookie is None else [cookie])
+    values.update((name, ",".join(several)) for name, several in repeated.items())
+    return values, CookieHeader(tuple(cookies), comma_joined)

@@ -1,12 +1,9 @@
-"""grpc.health.v1, for Envoy's health checks and Kubernetes' probes."""
+"""grpc.health.v1, for Envoy's health checks and Kubernetes' probes, whichever server speaks gRPC around it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
 
-import grpc
-import grpc.aio
-
-from extauthz._pb.grpc.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from extauthz._pb.grpc.health.v1.health_pb2 import HealthCheckResponse
 
 SERVICE = "grpc.health.v1.Health"
 
@@ -24,32 +21,15 @@ class Health:
         self._serving = False
         self._changed.set()
 
-    def handler(self) -> grpc.GenericRpcHandler:
-        """The service, to be added to a server."""
-        read, write = HealthCheckRequest.FromString, HealthCheckResponse.SerializeToString
-        methods: dict[str, grpc.RpcMethodHandler[HealthCheckRequest, HealthCheckResponse]] = {
-            "Check": grpc.unary_unary_rpc_method_handler(self._check, read, write),
-            "Watch": grpc.unary_stream_rpc_method_handler(self._watch, read, write),
-        }
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
+    def check(self, service: str) -> HealthCheckResponse | None:
+        """How `service` is, or None when there is no such service."""
+        return self._status() if service in self._services else None
 
-    async def _check(
-        self,
-        request: HealthCheckRequest,
-        context: grpc.aio.ServicerContext[HealthCheckRequest, HealthCheckResponse],
-    ) -> HealthCheckResponse:
-        if request.service not in self._services:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
-        return self._status()
-
-    async def _watch(
-        self,
-        request: HealthCheckRequest,
-        _context: grpc.aio.ServicerContext[HealthCheckRequest, HealthCheckResponse],
-    ) -> AsyncIterator[HealthCheckResponse]:
-        if request.service not in self._services:
+    async def watch(self, service: str) -> AsyncIterator[HealthCheckResponse]:
+        """How `service` is, now and after every change; by contract without an end, which is the client's to make."""
+        if service not in self._services:
             yield HealthCheckResponse(status=HealthCheckResponse.SERVICE_UNKNOWN)
-            await asyncio.Event().wait()  # by contract the stream stays open; the client ends it
+            await asyncio.Event().wait()
         yield self._status()
         if self._serving:
             await self._changed.wait()

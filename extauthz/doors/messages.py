@@ -7,14 +7,13 @@ a status of zero lets the request through, whatever else is set, so every refusa
 `authorization` never among the headers to remove, for removal comes after setting.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import assert_never
 
 from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from extauthz._pb.envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
-from extauthz._pb.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import (
     CheckRequest,
     CheckResponse,
@@ -34,6 +33,10 @@ INTERNAL = 13
 PREFLIGHT_CODE = 7
 
 NOTHING = Request(method="", path="", host="", headers={})
+NO_CONTEXT: Mapping[str, str] = {}
+NO_COOKIES = CookieHeader(comma_joined=True)
+# Under this name an answer that is given again keeps its bytes.
+FORM = "CheckResponse"
 
 
 def read(message: bytes) -> Request:
@@ -43,14 +46,15 @@ def read(message: bytes) -> Request:
     except DecodeError:
         return NOTHING
     http = attributes.request.http
-    headers, cookies = _from_header_map(http) if http.header_map.headers else _from_headers(http)
+    raw = http.HasField("header_map") and http.header_map.headers
+    headers, cookies = _from_header_map(raw) if raw else _from_headers(http.headers)
     return Request(
         method=http.method,
         path=http.path,
         host=http.host,
         headers=headers,
         cookies=cookies,
-        context=dict(attributes.context_extensions),
+        context=dict(attributes.context_extensions) if attributes.context_extensions else NO_CONTEXT,
     )
 
 
@@ -58,7 +62,7 @@ def write(decision: Decision) -> bytes:
     """The answer to Envoy."""
     match decision:
         case Allow():
-            response = _allowed(decision)
+            return decision.written.get(FORM) or _written(decision)
         case Deny():
             response = _denied(decision)
         case Preflight():
@@ -69,22 +73,37 @@ def write(decision: Decision) -> bytes:
     return response.SerializeToString()
 
 
-def _from_headers(http: AttributeContext.HttpRequest) -> tuple[Mapping[str, str], CookieHeader]:
-    return collect(((_lower(name), value) for name, value in http.headers.items()), comma_joined=True)
+def _from_headers(headers: MutableMapping[str, str]) -> tuple[Mapping[str, str], CookieHeader]:
+    names = "".join(headers)
+    if not names.isascii() or names != names.lower():
+        return collect(((_lower(name), value) for name, value in headers.items()), comma_joined=True)
+    # As Envoy sends them, and they stay in their message: to copy two dozen strings takes longer than to decide.
+    cookie = headers.get("cookie")
+    if cookie is None:
+        return headers, NO_COOKIES
+    del headers["cookie"]
+    return headers, CookieHeader((cookie,), True)
 
 
-def _from_header_map(http: AttributeContext.HttpRequest) -> tuple[Mapping[str, str], CookieHeader]:
+def _from_header_map(entries: Iterable[HeaderValue]) -> tuple[Mapping[str, str], CookieHeader]:
     # Bytes that are not UTF-8 become lone surrogates: they equal nothing we compare with, and are never sent on.
-    lines = (
-        (_lower(entry.key), entry.raw_value.decode("utf-8", "surrogateescape") or entry.value)
-        for entry in http.header_map.headers
-    )
-    return collect(lines, comma_joined=False)
+    lines = [(entry.key, entry.raw_value.decode("utf-8", "surrogateescape") or entry.value) for entry in entries]
+    headers = dict(lines)
+    names = "".join(headers)
+    if len(headers) < len(lines) or not names.isascii() or names != names.lower():
+        return collect(((_lower(name), value) for name, value in lines), comma_joined=False)
+    cookie = headers.pop("cookie", None)
+    return headers, CookieHeader(() if cookie is None else (cookie,))
 
 
 def _lower(name: str) -> str:
     # Of letters that are not ASCII some have an ASCII one for their lower case; no header name has any.
     return name.lower() if name.isascii() else name
+
+
+def _written(decision: Allow) -> bytes:
+    decision.written[FORM] = _allowed(decision).SerializeToString()
+    return decision.written[FORM]
 
 
 def _allowed(decision: Allow) -> CheckResponse:

@@ -89,7 +89,8 @@ class HttpClient:
             transport=transport,
             verify=_tls(ca_file, certificate) if transport is None else True,
             timeout=httpx2.Timeout(total_seconds, connect=min(2.0, total_seconds)),
-            limits=httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30.0),
+            # All that are open may be kept: after a burst, the next would open as many again, with TLS.
+            limits=httpx2.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=30.0),
             follow_redirects=False,
             # One user's answer must leave nothing behind in the next user's question.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

@@ -20,6 +20,8 @@ RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\
 
 def rule_for(request: Request, policy: Policy) -> Rule | Reason:
     """The rule, or why there is none to go by."""
+    if not request.context and not policy.routes:
+        return policy.rule
     settings = {key: value for key, value in request.context.items() if key != "app"}
     if not settings and not policy.routes:
         return policy.rule

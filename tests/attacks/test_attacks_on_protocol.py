@@ -15,7 +15,7 @@ import pytest
 from proxy_world.asking import ask
 from proxy_world.cases import CASES, Case
 from proxy_world.certificates import Authority
-from proxy_world.door import CHECK, Door, by_map, check_request, open_door
+from proxy_world.door import CHECK, Door, GrpcServer, by_map, check_request, open_door
 from proxy_world.fakes import Proxy, log_to
 from proxy_world.fortress import Fortress, good
 
@@ -24,7 +24,6 @@ from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, C
 from extauthz.config import TlsConfig
 from extauthz.doors import messages
 from extauthz.doors.desk import Desk
-from extauthz.doors.grpc import GrpcDoor
 from extauthz.metrics import Metrics
 from extauthz.reason import Reason
 
@@ -50,9 +49,9 @@ DENIED = "denied_response"
         ),
     ],
 )
-async def test_d35_an_empty_check_request(request_: CheckRequest) -> None:
+async def test_d35_an_empty_check_request(server: GrpcServer, request_: CheckRequest) -> None:
     """A request nothing is known of is malformed."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         answer = await door.check(request_)
     assert (answer.status.code != 0, answer.WhichOneof("http_response")) == (True, DENIED)
     assert answer.dynamic_metadata["reason"] == Reason.MALFORMED_REQUEST
@@ -69,17 +68,17 @@ async def test_d36_every_refusal_has_a_status_that_is_not_zero(case: Case) -> No
 class Broken(Desk):
     """A desk at which everything goes wrong."""
 
-    async def decide(self, *_: object) -> NoReturn:
+    def at_once(self, *_: object) -> NoReturn:
         """Raise what nobody has thought of."""
         raise RuntimeError
 
 
-async def test_d37_no_exception_reaches_grpc() -> None:
+async def test_d37_no_exception_reaches_grpc(server: GrpcServer) -> None:
     """A fault where no fault can be is still answered with a refusal, and not with an empty message."""
     log = io.StringIO()
     broken = Broken(Proxy().authorizer, log_to(log), Metrics())
     with tempfile.TemporaryDirectory() as folder:
-        door = GrpcDoor(broken, log_to(log), reflection=False)
+        door = server(broken, log_to(log))
         await door.start([f"unix:{folder}/s"])
         answer = await over(grpc.aio.insecure_channel(f"unix:{folder}/s"))
         await door.stop(0)
@@ -113,24 +112,24 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES.keys())
-async def test_d41_malformed_messages(message: bytes) -> None:
+async def test_d41_malformed_messages(server: GrpcServer, message: bytes) -> None:
     """What cannot be parsed is refused in an answer of our own; an abort might be let through."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         answer = await door.check(message)
     assert answer.status.code != 0
     assert answer.denied_response.status.code == 400
 
 
-async def test_d41_unknown_fields_are_skipped() -> None:
+async def test_d41_unknown_fields_are_skipped(server: GrpcServer) -> None:
     """A newer Envoy may send fields we do not know; they neither help nor harm."""
     message = check_request(ask(), raw=True).SerializeToString() + b"\xfa\x3f\x03abc"
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         assert (await door.check(message)).status.code == 0
 
 
-async def test_d41_a_giant_message_is_refused_by_grpc() -> None:
+async def test_d41_a_giant_message_is_refused_by_grpc(server: GrpcServer) -> None:
     """Four megabytes are gRPC's own bound; the door stays open for the next request."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await door.check(by_map(("x-large", "x" * 5_000_000)))
         assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -147,15 +146,15 @@ async def test_d41_a_giant_message_is_refused_by_grpc() -> None:
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     ],
 )
-async def test_d41_d42_other_methods_are_not_there(method: str) -> None:
+async def test_d41_d42_other_methods_are_not_there(server: GrpcServer, method: str) -> None:
     """A misspelt method, an older protocol, and reflection unless it was asked for: unimplemented."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await call(door, method)
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_d40_trouble_is_told_before_the_deadline() -> None:
+async def test_d40_trouble_is_told_before_the_deadline(server: GrpcServer) -> None:
     """An authorization server slower than Envoy's patience ends in our 503, not in Envoy's timeout."""
     fortress = Fortress()
 
@@ -167,7 +166,7 @@ async def test_d40_trouble_is_told_before_the_deadline() -> None:
     assert await fortress.refused(good()) is Reason.AS_TIMEOUT
     proxy = Proxy()
     proxy.upstream.gate = asyncio.Event()
-    async with open_door(proxy) as door:
+    async with open_door(proxy, server) as door:
         answer = await door.check(by_map(), timeout=0.5)
         proxy.upstream.gate.set()
     assert answer.denied_response.status.code == 503
@@ -175,7 +174,7 @@ async def test_d40_trouble_is_told_before_the_deadline() -> None:
 
 
 @pytest.mark.parametrize("mutual", [False, True])
-async def test_d43_tls_on_the_port(tmp_path: Path, mutual: bool) -> None:
+async def test_d43_tls_on_the_port(server: GrpcServer, tmp_path: Path, mutual: bool) -> None:
     """With a certificate plain text is refused; with a client CA, so is a client without its certificate."""
     authority = Authority(tmp_path)
     pair, stranger = authority.sign("server"), Authority(tmp_path, "other").sign("stranger")
@@ -185,7 +184,7 @@ async def test_d43_tls_on_the_port(tmp_path: Path, mutual: bool) -> None:
         client_ca_file=str(authority.certificate) if mutual else None,
     )
     log = io.StringIO()
-    door = GrpcDoor(Proxy().desk(log), log_to(log), reflection=False, tls=tls)
+    door = server(Proxy().desk(log), log_to(log), tls=tls)
     port = free_port()
     await door.start([f"127.0.0.1:{port}"])
     ca = authority.certificate.read_bytes()
@@ -202,12 +201,12 @@ async def test_d43_tls_on_the_port(tmp_path: Path, mutual: bool) -> None:
     await door.stop(0)
 
 
-async def test_d43_a_unix_socket_speaks_plainly(tmp_path: Path) -> None:
+async def test_d43_a_unix_socket_speaks_plainly(server: GrpcServer, tmp_path: Path) -> None:
     """TLS is for the network: who may open the socket, the file system says, and a certificate changes nothing."""
     pair = Authority(tmp_path).sign("server")
     tls = TlsConfig.model_construct(certificate_file=str(pair.certificate), key_file=str(pair.key), client_ca_file=None)
     log = io.StringIO()
-    door = GrpcDoor(Proxy().desk(log), log_to(log), reflection=False, tls=tls)
+    door = server(Proxy().desk(log), log_to(log), tls=tls)
     with tempfile.TemporaryDirectory() as folder:
         await door.start([f"unix:{folder}/s"])
         assert (await over(grpc.aio.insecure_channel(f"unix:{folder}/s"))).status.code == 0
@@ -232,9 +231,9 @@ async def test_d44_apps_that_contradict_each_other(context: dict[str, str], host
     assert await Fortress().refused(ask(host=host, context=context)) is reason
 
 
-async def test_d46_many_connections_and_calls() -> None:
+async def test_d46_many_connections_and_calls(server: GrpcServer) -> None:
     """A hundred connections with ten calls each, some of them dropped, leave the door as it was."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         channels = [grpc.aio.insecure_channel(door.address) for _ in range(100)]
         calls = [asyncio.create_task(over(channel, close=False)) for channel in channels for _ in range(10)]
         for dropped in calls[::7]:

@@ -65,7 +65,7 @@ def test_the_browser_keeps_the_cookies_as_meant(world: LocalWorld, page: Page) -
     page.get_by_role("button", name="Alan Turing").click()
     expect(page.locator("body")).to_have_attribute("data-state", "signed-in")
     kept = {found["name"]: found for found in page.context.cookies() if APP in found["name"]}
-    paths = {AT: "/", f"__Secure-{APP}-rt": "/oauth-agent", f"__Secure-{APP}-id": "/oauth-agent"}
+    paths = {AT: "/", f"__Secure-{APP}-rt": "/oauth-agent", f"__Host-Http-{APP}-id": "/"}
     assert {name: found["path"] for name, found in kept.items()} == paths
     for found in kept.values():
         assert (found["httpOnly"], found["secure"], found["sameSite"]) == (True, True, "Strict")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 from proxy_world.cases import CASES, Case
-from proxy_world.door import check_request, open_door
+from proxy_world.door import GrpcServer, check_request, open_door
 from proxy_world.fakes import log_to
 from proxy_world.http_door import (
     HttpAnswer,
@@ -58,19 +58,21 @@ async def test_the_cache(case: Case) -> None:
     assert await proxy.settle(case.request) == first
     if isinstance(first, Allow) and first.authenticated and case.remembered:
         assert proxy.upstream.asked == asked
-        assert isinstance(proxy.authorizer.decide(case.request), Allow)  # without a task or a coroutine
+        again = proxy.authorizer.decide(case.request)  # without a task or a coroutine
+        assert again == first
+        assert proxy.authorizer.decide(case.request) is again or case.request.context
 
 
 @table(MAP_CASES)
-async def test_grpc_by_map(case: Case) -> None:
+async def test_grpc_by_map(server: GrpcServer, case: Case) -> None:
     """Envoy's joined map of headers, through the real gRPC server."""
-    await check(case, raw=False)
+    await check(case, server, raw=False)
 
 
 @table(CASES)
-async def test_grpc_by_header_map(case: Case) -> None:
+async def test_grpc_by_header_map(server: GrpcServer, case: Case) -> None:
     """Envoy's raw header lines, through the real gRPC server."""
-    await check(case, raw=True)
+    await check(case, server, raw=True)
 
 
 @table(ENVOY_CASES)
@@ -123,9 +125,9 @@ async def decided(case: Case) -> Decision:
     return await case.proxy().settle(case.request)
 
 
-async def check(case: Case, *, raw: bool) -> None:
+async def check(case: Case, server: GrpcServer, *, raw: bool) -> None:
     """The gRPC answer is the core's decision in Envoy's words, and the log has the table's word for it."""
-    async with open_door(case.proxy()) as door:
+    async with open_door(case.proxy(), server) as door:
         answer = await door.check(check_request(case.request, raw=raw))
         assert json.loads(door.log.getvalue().splitlines()[-1])["decision"] == case.word
     match await decided(case):

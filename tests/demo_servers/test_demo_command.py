@@ -43,6 +43,13 @@ def test_ctrl_c_ends_everything() -> None:
         os.killpg(demo.pid, 0)
 
 
+def test_two_origins_are_one_journey() -> None:
+    """With page and API on hosts of their own, every step of the check turns out as it does on one."""
+    command = [sys.executable, "-m", "demo", "--check", "--free-ports", "--separate-origins"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "9 passed, 0 failed"), ended.stdout
+
+
 def test_a_step_that_fails_is_counted(tmp_path: Path) -> None:
     """With nothing running every step fails, each is named, and the last line says how many."""
     said: list[str] = []

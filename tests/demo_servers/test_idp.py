@@ -1,5 +1,6 @@
 """The mock provider, seen as its clients see it: in process, on a clock that only moves when told."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -742,6 +743,20 @@ async def test_forced_answers(world: World) -> None:
     relabelled = await world.introspect(tokens["access_token"])
     assert relabelled.headers["content-type"] == "text/plain"
     assert await world.claims(relabelled.text, "api")
+
+
+async def test_held_token_requests(world: World) -> None:
+    """They wait until they are let go, and are then answered as if nothing had been."""
+    code = (await world.click({"user": "ada"}))["code"]
+    await world.control("mode", token_held=True)
+    held = asyncio.ensure_future(world.redeem(code))
+    arrived = 0
+    while not arrived:
+        await asyncio.sleep(0)  # in process, nothing else would let the other go on
+        arrived = (await world.http.get("/_control/counters")).json()["token"]
+    assert not held.done()
+    await world.control("mode", token_held=False)
+    assert (await held).status_code == 200
 
 
 async def test_overrides_replace_and_drop_members(world: World) -> None:

@@ -31,7 +31,7 @@ async def site() -> AsyncIterator[httpx2.AsyncClient]:
 async def test_every_answer_has_the_strict_headers(site: httpx2.AsyncClient, path: str) -> None:
     """Files, callback paths and errors all carry the policy, and nothing is stored."""
     headers = (await site.get(path)).headers
-    assert headers["content-security-policy"] == "default-src 'self'"
+    assert headers["content-security-policy"] == "default-src 'self'; frame-ancestors 'none'"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cache-control"] == "no-store"
@@ -43,6 +43,17 @@ async def test_paths_of_the_application_get_its_page(site: httpx2.AsyncClient) -
     assert (await site.get("/callback?code=c&state=s")).text == page
     assert (await site.get("/missing.js")).status_code == 404
     assert (await site.get("/..%2fapi.py")).status_code == 404
+
+
+async def test_a_page_is_told_where_agent_and_api_are() -> None:
+    """With an origin of their own, the page names it in both places, may call it, and nobody else."""
+    transport = httpx2.ASGITransport(app=create_site(api_origin="http://api.shop.test"))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://www.shop.test") as http:
+        pages = [await http.get(path) for path in ("/", "/index.html", "/callback")]
+    for page in pages:
+        assert 'name="oauth-agent" content="http://api.shop.test/oauth-agent"' in page.text
+        assert 'name="api" content="http://api.shop.test/api"' in page.text
+        assert "connect-src 'self' http://api.shop.test; " in page.headers["content-security-policy"]
 
 
 def test_the_page_obeys_its_own_policy() -> None:

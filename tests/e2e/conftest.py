@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from worlds.kinds import World
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=["fast", "grpcio"])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[World]":
-    """All programs, at the most talkative log level."""
+    """All programs, at the most talkative log level, the proxy on each of the servers that speak gRPC."""
     folder = tmp_path_factory.mktemp("world")
     with ExitStack() as stack:
-        if request.config.getoption("--world") == "containers":
+        if request.config.getoption("--world") == "local":
+            yield stack.enter_context(_local(folder, request.param))
+        elif request.param == "grpcio":
             yield stack.enter_context(_in_containers(stack, folder))
         else:
-            yield stack.enter_context(_local(folder))
+            pytest.skip("the image has grpcio alone")
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +69,8 @@ def envoy(world: "World") -> str:
     return world.resolve.get("localhost:10000") or world.origin.removeprefix("http://")
 
 
-def _local(folder: Path) -> LocalWorld:
-    return LocalWorld(_settings(folder, free_places()), control=True)
+def _local(folder: Path, grpc_server: str) -> LocalWorld:
+    return LocalWorld(_settings(folder, free_places(), grpc_server=grpc_server), control=True)
 
 
 def _in_containers(stack: ExitStack, folder: Path) -> "ContainerWorld":
@@ -80,13 +82,14 @@ def _in_containers(stack: ExitStack, folder: Path) -> "ContainerWorld":
     return ContainerWorld(_settings(folder, PLACES, everywhere=True))
 
 
-def _settings(folder: Path, places: Places, *, everywhere: bool = False) -> Reshaped:
+def _settings(folder: Path, places: Places, *, grpc_server: str = "auto", everywhere: bool = False) -> Reshaped:
     return Reshaped(
         folder=folder,
         places=places,
         overrides=SHOP,
         routes=ROUTES,
         more_apps=APPS,
+        grpc_server=grpc_server,
         log_level="debug",
         everywhere=everywhere,
     )

@@ -59,8 +59,8 @@ class Encrypted(Settings):
         }
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorld]:
+@pytest.fixture(scope="module", params=["fast", "grpcio"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorld]:
     """All programs, with certificates between Envoy and the proxy."""
     folder: Path = tmp_path_factory.mktemp("tls")
     certificates = tmp_path_factory.mktemp("certificates")
@@ -68,6 +68,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorld]:
     settings = Encrypted(
         folder=folder,
         places=free_places(),
+        grpc_server=request.param,
         authority=authority,
         server=authority.sign("proxy"),
         client=authority.sign("envoy"),

@@ -298,7 +298,7 @@ async def test_l8_a_list_that_cannot_be_written_is_503(world: World, monkeypatch
 
 async def test_l9_nothing_of_a_browser_is_needed(world: World) -> None:
     """L9: without custom header, Origin and cookies it is taken, and what a server sends besides does no harm."""
-    strange = (("origin", "https://login.test"), ("sec-fetch-site", "cross-site"), ("cookie", "__Secure-shop-id=x"))
+    strange = (("origin", "https://login.test"), ("sec-fetch-site", "cross-site"), ("cookie", "__Host-Http-shop-id=x"))
     assert (await tell(world)).status_code == 200
     assert (await tell(world, headers=strange)).status_code == 200
 

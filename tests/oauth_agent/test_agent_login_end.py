@@ -8,7 +8,7 @@ from agent_world import ISSUER, Browser, RemoteError, World, create_world, read,
 
 pytestmark = pytest.mark.anyio
 
-AT, RT, ID = "__Host-Http-shop-at", "__Secure-shop-rt", "__Secure-shop-id"
+AT, RT, ID = "__Host-Http-shop-at", "__Secure-shop-rt", "__Host-Http-shop-id"
 
 
 async def test_a_login_leaves_three_cookies(world: World) -> None:

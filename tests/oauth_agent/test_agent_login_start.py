@@ -166,7 +166,7 @@ def s256(verifier: str) -> str:
 def sealed_login(world: World, browser: Browser) -> dict[str, str]:
     """What is in the only login cookie of `browser`."""
     (name,) = browser.names()
-    assert name.startswith("__Secure-shop-login-")
+    assert name.startswith("__Host-Http-shop-login-")
     members = json.loads(world.ring.open(browser.value(name) or "", Purpose("shop", name)))
     return {key: str(value) for key, value in members.items()}
 

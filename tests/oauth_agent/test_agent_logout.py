@@ -64,7 +64,7 @@ async def test_logging_out_twice_is_no_error(world: World) -> None:
     assert read(await browser.logout()) == first
 
 
-@pytest.mark.parametrize("name", ["__Secure-shop-id", "__Secure-shop-rt", "__Host-Http-shop-at"])
+@pytest.mark.parametrize("name", ["__Host-Http-shop-id", "__Secure-shop-rt", "__Host-Http-shop-at"])
 async def test_garbage_is_cleared_as_well(world: World, name: str) -> None:
     """Cookies nobody can open are no reason to stay logged in."""
     browser = await world.log_in()
@@ -89,7 +89,7 @@ async def test_the_other_app_s_session_stays(world: World) -> None:
     await browser.logout()
     assert read(await admin.session())["id_token_claims"]["sub"] == "grace"
     await admin.logout()
-    assert admin.names() == {"__Host-Http-shop-at", "__Secure-shop-rt", "__Secure-shop-id"}
+    assert admin.names() == {"__Host-Http-shop-at", "__Secure-shop-rt", "__Host-Http-shop-id"}
 
 
 @pytest.fixture

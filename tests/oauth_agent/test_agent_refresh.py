@@ -14,7 +14,7 @@ from extauthz.cookies.purpose import Purpose
 
 pytestmark = pytest.mark.anyio
 
-AT, RT, ID = "__Host-Http-shop-at", "__Secure-shop-rt", "__Secure-shop-id"
+AT, RT, ID = "__Host-Http-shop-at", "__Secure-shop-rt", "__Host-Http-shop-id"
 GARBAGE = ["", "garbage", "A" * 100, "A" * 4090, "%00", "é"]
 
 
@@ -165,7 +165,7 @@ async def test_r4_a_session_that_is_over_is_401_and_cleared(world: World) -> Non
     assert cleared == [
         (AT, "Path=/", "Max-Age=0"),
         (RT, "Path=/oauth-agent", "Max-Age=0"),
-        (ID, "Path=/oauth-agent", "Max-Age=0"),
+        (ID, "Path=/", "Max-Age=0"),
     ]
     assert browser.cookies == {}
     assert read(await browser.session()) == {"is_logged_in": False}

@@ -15,7 +15,7 @@ from extauthz.revocations.revocations import RevocationsUnavailable
 
 pytestmark = pytest.mark.anyio
 
-AT, RT, ID = "__Host-Http-shop-at", "__Secure-shop-rt", "__Secure-shop-id"
+AT, RT, ID = "__Host-Http-shop-at", "__Secure-shop-rt", "__Host-Http-shop-id"
 ADA = mark("shop", Kind.SUB, "ada")
 
 

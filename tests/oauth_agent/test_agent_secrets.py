@@ -160,7 +160,7 @@ async def journey(world: World) -> AsyncIterator[str]:
     await browser.refresh()
     await world.server.mode(id_token_overrides={})
     browser = await world.log_in("grace")
-    browser.replace("__Secure-shop-id", CANARY)
+    browser.replace("__Host-Http-shop-id", CANARY)
     await browser.session()
     await browser.logout()
     for value in (CANARY, *(await world.server.control("secrets"))["values"]):

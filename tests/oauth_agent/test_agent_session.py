@@ -7,7 +7,7 @@ from agent_world import World, create_world, read, set_cookies
 
 pytestmark = pytest.mark.anyio
 
-AT, RT, ID = "__Host-Http-shop-at", "__Secure-shop-rt", "__Secure-shop-id"
+AT, RT, ID = "__Host-Http-shop-at", "__Secure-shop-rt", "__Host-Http-shop-id"
 GARBAGE = ["", "garbage", "A" * 100, "A" * 4090, "==", "%00", "é", "AgAAAAA"]
 
 
@@ -94,7 +94,7 @@ async def test_a_session_of_another_app_is_401(world: World) -> None:
     """The other app's cookie under our name does not open."""
     browser = await world.log_in()
     admin = world.admin()
-    admin.plant("__Secure-admin-id", browser.value(ID) or "")
+    admin.plant("__Host-Http-admin-id", browser.value(ID) or "")
     assert (await admin.session()).status_code == 401
 
 

@@ -13,7 +13,7 @@ from extauthz.cookies.purpose import Purpose
 pytestmark = pytest.mark.anyio
 
 NOW = int(START)
-AT, RT, ID = "__Host-Http-shop-at", "__Secure-shop-rt", "__Secure-shop-id"
+AT, RT, ID = "__Host-Http-shop-at", "__Secure-shop-rt", "__Host-Http-shop-id"
 PARAMETERS = ["max_age", "acr_values", "prompt"]
 
 

@@ -184,6 +184,18 @@ async def test_each_app_is_served_at_its_own_path_to_its_own_page(world: World) 
     assert (await stranger.login_start()).status_code == 403
 
 
+@pytest.mark.parametrize("method", ["PUT", "OPTIONS", "TRACE", "QUERY", "BREW"])
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_method_nobody_knows_is_405_like_any_other(world: World, method: str, call: str) -> None:
+    """Whatever the method, the page reads the error, and the answer says which methods the call takes."""
+    response = await world.browser().fetch(method, call)
+    with pytest.raises(RemoteError) as thrown:
+        read(response)
+    assert (thrown.value.status, thrown.value.code) == (405, "method_not_allowed")
+    assert METHODS.get(call, "POST") in response.headers["allow"].split(", ")
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+
+
 @pytest.mark.parametrize(("method", "call"), [("GET", "refresh"), ("POST", "nothing-here")])
 async def test_wrong_paths_and_methods_are_json_errors_too(world: World, method: str, call: str) -> None:
     """A page that calls a wrong path is told so in the form of every other error."""
@@ -223,7 +235,7 @@ async def logged_in(world: World, call: Callable[[Browser], Awaitable[httpx2.Res
 async def garbage(world: World) -> httpx2.Response:
     """A session cookie nobody has sealed."""
     browser = world.browser()
-    browser.plant("__Secure-shop-id", "garbage")
+    browser.plant("__Host-Http-shop-id", "garbage")
     return await browser.session()
 
 

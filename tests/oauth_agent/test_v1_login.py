@@ -49,6 +49,10 @@ async def test_extra_parameters_are_added(tmp_path: Path) -> None:
         pytest.param(["scope"], id="a text"),
         pytest.param({"scope": "a"}, id="no list"),
         pytest.param("scope=a", id="a text for a list"),
+        pytest.param({}, id="an empty object for a list"),
+        pytest.param("", id="an empty text for a list"),
+        pytest.param(0, id="a zero for a list"),
+        pytest.param(False, id="a no for a list"),
     ],
 )
 async def test_other_parameters_are_refused(world: V1World, extra: object) -> None:

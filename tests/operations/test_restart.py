@@ -16,11 +16,16 @@ CONNECTIONS = 8
 MOST_CALLS = 20_000  # a bound for a machine so fast that the restart takes long in comparison
 
 
-@pytest.fixture
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorld]:
+@pytest.fixture(params=["fast", "grpcio"])
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorld]:
     """A world with two proxies."""
     places, spare = free_places(), free_places()
-    settings = Settings(folder=tmp_path_factory.mktemp("pair"), places=places, second_proxy=spare.extauthz)
+    settings = Settings(
+        folder=tmp_path_factory.mktemp("pair"),
+        places=places,
+        second_proxy=spare.extauthz,
+        grpc_server=request.param,
+    )
     with LocalWorld(settings, control=True) as world:
         yield world
 

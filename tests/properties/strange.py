@@ -50,7 +50,17 @@ HOSTS = mostly(
 OURS = ("__Host-Http-shop-at", "mall-at", "__Secure-bank-at", "__Host-Http-lab-at")
 COOKIES = st.sampled_from(OURS)
 OTHER_COOKIES = st.sampled_from(
-    ["mall-csrf", "__Secure-shop-login-7", "__Secure-shop-rt", "xmall-at", "MALL-AT", "a", "", "$Version", " mall-at"]
+    [
+        "mall-csrf",
+        "__Host-Http-shop-login-7",
+        "__Secure-shop-rt",
+        "xmall-at",
+        "MALL-AT",
+        "a",
+        "",
+        "$Version",
+        " mall-at",
+    ]
 )
 # The first letter is what a credential of the fuzz world comes to.
 CREDENTIALS = st.builds(

@@ -18,7 +18,7 @@ def test_every_app_takes_away_the_cookies_of_all(tmp_path: Path) -> None:
     apps = build_apps(config, issuers, wall=lambda: 0.0)
     assert {app.policy.cookie_name for app in apps} == {"__Host-Http-shop-at", "__Host-Http-bank-at"}
     for app in apps:
-        for cookie in ("__Host-Http-shop-at", "__Host-Http-bank-at", "__Secure-shop-rt", "__Secure-bank-login-x"):
+        for cookie in ("__Host-Http-shop-at", "__Host-Http-bank-at", "__Secure-shop-rt", "__Host-Http-bank-login-x"):
             assert app.policy.is_ours(cookie)
         assert not app.policy.is_ours("__Host-Http-store-at")
 

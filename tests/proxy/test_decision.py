@@ -238,7 +238,7 @@ def test_preflight_passes_without_any_credential(cookies: tuple[str, ...]) -> No
     [
         pytest.param((OURS,), None, id="our cookie alone: no cookie is left"),
         pytest.param((f"a=1; {OURS}; b=2",), "a=1; b=2", id="ours among others: the others stay"),
-        pytest.param((f"{OURS}; __Secure-shop-rt=x; __Secure-shop-login-7=y",), None, id="the agent's go as well"),
+        pytest.param((f"{OURS}; __Secure-shop-rt=x; __Host-Http-shop-login-7=y",), None, id="the agent's go as well"),
         pytest.param((f"{OURS}; __Host-bank-at=z",), "__Host-bank-at=z", id="no more than our own"),
     ],
 )

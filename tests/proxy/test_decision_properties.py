@@ -16,7 +16,7 @@ NAMES = WORDS | st.sampled_from(
     ["authorization", "token-handler-version", "origin", "sec-fetch-site", "access-control-request-method"]
 )
 COOKIE_LINES = WORDS | st.sampled_from(
-    [OURS, f"a=1; {OURS}", f"{COOKIE}=other", f"a=1,{OURS}", "__Secure-shop-rt=x", "b=2; __Secure-shop-login-1=y"]
+    [OURS, f"a=1; {OURS}", f"{COOKIE}=other", f"a=1,{OURS}", "__Secure-shop-rt=x", "b=2; __Host-Http-shop-login-1=y"]
 )
 # Half of the time a header set that gets far, so that the deeper branches are met as well.
 HEADERS = st.dictionaries(NAMES, VALUES, max_size=6) | st.dictionaries(NAMES, VALUES, max_size=2).map(

@@ -28,6 +28,15 @@ async def test_a_cached_answer_is_not_served_any_more() -> None:
     assert _refusal(proxy.authorizer.decide(ask())) == (Reason.SESSION_REVOKED, 401)
 
 
+async def test_an_answer_given_again_is_not_given_any_more() -> None:
+    """Nor is the very same question answered as it was a moment ago."""
+    proxy = Proxy()
+    for _ in range(3):
+        assert isinstance(await proxy.settle(ask()), Allow)
+    proxy.end_session()
+    assert _refusal(proxy.authorizer.decide(ask())) == (Reason.SESSION_REVOKED, 401)
+
+
 async def test_nobody_is_asked_about_a_session_that_was_ended() -> None:
     """A cookie the proxy has not seen yet is opened and refused, before its token goes anywhere."""
     proxy = Proxy()

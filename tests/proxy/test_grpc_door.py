@@ -4,7 +4,7 @@ import json
 
 import pytest
 from proxy_world.asking import COOKIE, ORIGIN, OURS
-from proxy_world.door import USUAL, by_header_map, by_map, open_door
+from proxy_world.door import USUAL, GrpcServer, by_header_map, by_map, open_door
 from proxy_world.fakes import Proxy
 
 from extauthz._pb.envoy.config.core.v3.base_pb2 import HeaderValueOption
@@ -17,9 +17,9 @@ pytestmark = pytest.mark.anyio
 WITHOUT_COOKIE = USUAL[:2]
 
 
-async def test_allowed_as_envoy_needs_it() -> None:
+async def test_allowed_as_envoy_needs_it(server: GrpcServer) -> None:
     """An allowed request has status zero, the Bearer token overwritten, and our headers removed."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         answer = await door.check(by_map())
     assert answer.status.code == 0
     assert answer.WhichOneof("http_response") == "ok_response"
@@ -38,9 +38,9 @@ async def test_allowed_as_envoy_needs_it() -> None:
         pytest.param(by_map(("origin", "https://evil.example")), 403, "origin_untrusted", id="two origins"),
     ],
 )
-async def test_denied_as_envoy_needs_it(request_: CheckRequest, status: int, reason: str) -> None:
+async def test_denied_as_envoy_needs_it(server: GrpcServer, request_: CheckRequest, status: int, reason: str) -> None:
     """A denied request has a status that is not zero, the whole HTTP answer, and the reason for the access log."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         answer = await door.check(request_)
     assert answer.status.code != 0
     assert answer.WhichOneof("http_response") == "denied_response"
@@ -51,11 +51,11 @@ async def test_denied_as_envoy_needs_it(request_: CheckRequest, status: int, rea
 
 
 @pytest.mark.parametrize("reason", Reason)
-async def test_no_refusal_has_status_zero(reason: Reason) -> None:
+async def test_no_refusal_has_status_zero(server: GrpcServer, reason: Reason) -> None:
     """Whatever the reason, the gRPC status is not the one that would let the request through."""
     proxy = Proxy()
     proxy.upstream.answer = Refused(reason)
-    async with open_door(proxy) as door:
+    async with open_door(proxy, server) as door:
         answer = await door.check(by_map())
     assert answer.status.code != 0
     assert answer.status.message == reason.value
@@ -77,26 +77,26 @@ SAME = [
 
 @pytest.mark.parametrize(("extra", "method", "usual"), SAME)
 async def test_both_forms_of_headers_are_decided_alike(
-    extra: tuple[tuple[str, str], ...], method: str, usual: tuple[tuple[str, str], ...]
+    server: GrpcServer, extra: tuple[tuple[str, str], ...], method: str, usual: tuple[tuple[str, str], ...]
 ) -> None:
     """Envoy's joined map and its raw header map get the same answer, byte for byte."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         first = await door.check(by_map(*extra, method=method, usual=usual))
         second = await door.check(by_header_map(*extra, method=method, usual=usual))
     assert first == second
 
 
-async def test_two_cookie_lines_are_joined_upstream() -> None:
+async def test_two_cookie_lines_are_joined_upstream(server: GrpcServer) -> None:
     """Two lines in the raw header map are one Cookie header upstream, without ours, and without what is not UTF-8."""
     lines = (("cookie", b"a=1; bad=\xff; b=2"), ("COOKIE", b"c=\xc3\xa9,x"))
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         answer = await door.check(by_header_map(*lines))
     assert _set(answer) == {"authorization": "Bearer h.p.s", "cookie": "a=1; b=2; c=é,x"}
 
 
-async def test_a_cookie_behind_a_comma_is_not_trusted() -> None:
+async def test_a_cookie_behind_a_comma_is_not_trusted(server: GrpcServer) -> None:
     """In the joined map our cookie behind a comma may be another line's: it is refused, not guessed at."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         answer = await door.check(by_map(usual=(*WITHOUT_COOKIE, ("cookie", f"a=1,{OURS}"))))
     assert answer.dynamic_metadata["reason"] == "ambiguous_cookie"
 
@@ -111,26 +111,26 @@ async def test_a_cookie_behind_a_comma_is_not_trusted() -> None:
         pytest.param(b"\x0a\x08\x22\x06\x12\x04\x12\x02\xff\xff", id="a method that is not UTF-8"),
     ],
 )
-async def test_a_message_without_a_request_is_denied(message: bytes) -> None:
+async def test_a_message_without_a_request_is_denied(server: GrpcServer, message: bytes) -> None:
     """What holds no request is answered 400; an abort would be let through by a failure mode that is open."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         answer = await door.check(message)
     assert answer.status.code == 3
     assert answer.denied_response.status.code == 400
     assert answer.dynamic_metadata["reason"] == "malformed_request"
 
 
-async def test_only_the_deny_carries_metadata() -> None:
+async def test_only_the_deny_carries_metadata(server: GrpcServer) -> None:
     """An allowed request has no reason to tell."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         answer = await door.check(by_map())
     assert not answer.HasField("dynamic_metadata")
 
 
-async def test_the_second_request_of_a_session_asks_nobody() -> None:
+async def test_the_second_request_of_a_session_asks_nobody(server: GrpcServer) -> None:
     """The token obtained for the first request serves the second, and the log says so."""
     proxy = Proxy()
-    async with open_door(proxy) as door:
+    async with open_door(proxy, server) as door:
         assert await door.check(by_map()) == await door.check(by_map())
         lines = [json.loads(line) for line in door.log.getvalue().splitlines()]
     assert len(proxy.upstream.asked) == 1

@@ -223,3 +223,27 @@ def _speaks_plainly(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 def _port(server: asyncio.Server) -> int:
     port: int = server.sockets[0].getsockname()[1]
     return port
+
+
+async def test_a_burst_of_calls_is_answered_over_the_connections_of_the_one_before() -> None:
+    """Connections are kept, as many as were open at a time: no name is looked up and no TLS begun again."""
+    burst, connections = 50, []
+    everybody = asyncio.Barrier(burst)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        while await reader.readline():
+            while await reader.readline() not in (b"\r\n", b""):
+                pass
+            await everybody.wait()  # all at a time, so that each needs a connection of its own
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = HttpClient()
+        for _ in range(2):
+            await asyncio.gather(*(client.get(f"http://127.0.0.1:{port}/") for _ in range(burst)))
+        await client.aclose()
+        server.close()
+    assert len(connections) == burst

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from proxy_world.asking import SHOP, ask
 from proxy_world.authorization_server import INTROSPECT, ISSUER, Server
-from proxy_world.door import by_map, open_door
+from proxy_world.door import GrpcServer, by_map, open_door
 from proxy_world.fakes import Proxy
 from proxy_world.installation import install, loaded
 
@@ -31,37 +31,41 @@ from extauthz.telemetry import Log
 class FullDisk:
     """A logger whose every line fails."""
 
+    def is_enabled_for(self, _level: int) -> bool:
+        """Every level."""
+        return True
+
     def info(self, *_: object, **__: object) -> None:
         """No space left on device."""
         raise OSError(28, "No space left on device")
 
-    error = info
+    debug = error = info
 
 
 @pytest.mark.anyio
-async def test_a_full_disk_does_not_abort_a_check() -> None:
+async def test_a_full_disk_does_not_abort_a_check(server: GrpcServer) -> None:
     """When no log line can be written the client is still refused, and the call is not an error to Envoy."""
-    async with open_door(Proxy()) as door:
-        door.door._log = Log(FullDisk())  # type: ignore[arg-type]  # the two methods that are used
+    log = Log(FullDisk())  # type: ignore[arg-type]  # the methods that are used
+    async with open_door(Proxy(), server, log=log) as door:
         answer = await door.check(by_map(usual=()))
     assert answer.denied_response.status.code == 403
 
 
 def test_a_line_that_cannot_be_written_is_left_out() -> None:
     """A full disk costs the log its lines, and no user an answer."""
-    log = Log(FullDisk())  # type: ignore[arg-type]  # the two methods that are used
+    log = Log(FullDisk())  # type: ignore[arg-type]  # the methods that are used
     log.note("listening")
     log.trouble("shop", Reason.INTERNAL_ERROR, ValueError())
 
 
 @pytest.mark.anyio
-async def test_a_fault_in_the_door_itself_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_in_the_door_itself_is_a_refusal(server: GrpcServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever breaks, Envoy gets an answer that lets nobody in."""
 
     def broken(_: bytes) -> None:
         raise RuntimeError("canary")
 
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         monkeypatch.setattr("extauthz.doors.messages.read", broken)
         answer = await door.check(by_map())
         assert (answer.status.code, answer.denied_response.status.code) == (13, 500)
@@ -69,27 +73,27 @@ async def test_a_fault_in_the_door_itself_is_a_refusal(monkeypatch: pytest.Monke
 
 
 @pytest.mark.anyio
-async def test_a_unix_socket_in_use_is_not_taken_over() -> None:
+async def test_a_unix_socket_in_use_is_not_taken_over(server: GrpcServer) -> None:
     """A second proxy on the same path is told so, and the first goes on answering."""
-    async with open_door(Proxy()) as first:
+    async with open_door(Proxy(), server) as first:
         with pytest.raises(ListenError, match="another process does"):
-            async with open_door(Proxy(), address=first.address):
+            async with open_door(Proxy(), server, address=first.address):
                 pass
         assert (await first.check(by_map(usual=()))).denied_response.status.code == 403
 
 
 @pytest.mark.anyio
-async def test_a_socket_left_behind_is_replaced(tmp_path: Path) -> None:
+async def test_a_socket_left_behind_is_replaced(server: GrpcServer, tmp_path: Path) -> None:
     """A killed proxy's socket does not keep the next one from starting; a file that is no socket does."""
     path = tmp_path / "s"
     with closing(socket.socket(socket.AF_UNIX)) as left_behind:
         left_behind.bind(str(path))
-    async with open_door(Proxy(), address=f"unix:{path}") as door:
+    async with open_door(Proxy(), server, address=f"unix:{path}") as door:
         assert (await door.check(by_map(usual=()))).denied_response.status.code == 403
     precious = tmp_path / "precious"
     precious.write_text("precious")
     with pytest.raises(ListenError, match="no socket is in the way"):
-        async with open_door(Proxy(), address=f"unix:{precious}"):
+        async with open_door(Proxy(), server, address=f"unix:{precious}"):
             pass
     assert precious.read_text() == "precious"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from proxy_world.asking import ask
-from proxy_world.door import USUAL, by_header_map, by_map, open_door
+from proxy_world.door import USUAL, GrpcServer, by_header_map, by_map, open_door
 from proxy_world.fakes import Proxy, log_to
 
 from extauthz.config import LogConfig
@@ -31,10 +31,10 @@ each_escape = pytest.mark.parametrize("text", ESCAPES.values(), ids=ESCAPES.keys
 
 
 @pytest.mark.anyio
-async def test_one_line_for_each_decision() -> None:
+async def test_one_line_for_each_decision(server: GrpcServer) -> None:
     """Each decision, at once or after asking, for or against, is one line of JSON with what operators look for."""
     proxy = Proxy()
-    async with open_door(proxy) as door:
+    async with open_door(proxy, server) as door:
         await door.check(by_map(("x-request-id", "r-1")))
         await door.check(by_map(path="/a/b?token=canary"))
         await door.check(by_map(usual=USUAL[:2], method="HEAD"))
@@ -42,22 +42,22 @@ async def test_one_line_for_each_decision() -> None:
     for line in lines:
         assert line.pop("timestamp").endswith("Z")
         assert line.pop("ms") >= 0
-    usual = {"event": "decision", "level": "info", "app": "shop", "door": "grpc"}
+    usual = {"event": "decision", "level": "debug", "app": "shop", "door": "grpc"}
     usual |= {"host": "api.shop.example", "method": "GET"}
     assert lines == [
         usual | {"decision": "allow", "status": 200, "path": "/orders", "request_id": "r-1", "cached": False},
         usual | {"decision": "allow", "status": 200, "path": "/a/b", "request_id": "", "cached": True},
         usual
         | {"decision": "no_credentials", "status": 401, "path": "/orders", "request_id": "", "cached": True}
-        | {"method": "HEAD"},
+        | {"method": "HEAD", "level": "info"},
     ]
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("raw", [False, True], ids=["map", "header map"])
-async def test_a_client_cannot_write_lines(raw: bool) -> None:
+async def test_a_client_cannot_write_lines(server: GrpcServer, raw: bool) -> None:
     """Whatever a client puts into its request, the log has one line for it, and every line is JSON."""
-    async with open_door(Proxy()) as door:
+    async with open_door(Proxy(), server) as door:
         for text in ESCAPES.values():
             legal = text.encode("utf-8", "replace").decode()
             if raw:
@@ -127,12 +127,14 @@ def test_an_error_of_ours_says_what() -> None:
     assert (log["detail"], "where" in log) == ("introspection answered status 500", False)
 
 
-@pytest.mark.parametrize(("level", "lines"), [("debug", 2), ("info", 2), ("warning", 1), ("error", 1)])
+@pytest.mark.parametrize(("level", "lines"), [("debug", 4), ("info", 3), ("warning", 1), ("error", 1)])
 def test_levels(level: str, lines: int) -> None:
-    """Decisions are information, troubles are errors, and the configured level is kept."""
+    """What passed is for debugging, what did not, or only in a dry run, is information; troubles are errors."""
     out = io.StringIO()
     log = Log(logger(LogConfig(level=level, format="json"), out))  # type: ignore[arg-type]
     log.decided(ask(), **FACTS)
+    log.decided(ask(), **FACTS | {"decision": "dry_run", "waived": "no_credentials"})
+    log.decided(ask(), **FACTS | {"decision": "no_credentials", "status": 401})
     log.trouble("shop", "as_error", ValueError())
     assert len(out.getvalue().splitlines()) == lines
 

@@ -26,7 +26,7 @@ from extauthz._pb.google.rpc.status_pb2 import Status
 from extauthz._pb.grpc.health.v1 import health_pb2
 from extauthz.cookies.header import CookieHeader
 from extauthz.decision import Allow, Passage, Preflight, refuse
-from extauthz.doors import grpc as door
+from extauthz.doors import checks as door
 from extauthz.doors import health, messages
 from extauthz.reason import Reason
 

@@ -16,8 +16,8 @@ ORIGIN = "https://www.shop.example"
 SHOP = Policy(
     app="shop",
     cookie_name=COOKIE,
-    login_cookie_prefixes=("__Secure-shop-login-",),
-    own_cookies=frozenset({COOKIE, "__Secure-shop-rt", "__Secure-shop-id"}),
+    login_cookie_prefixes=("__Host-Http-shop-login-",),
+    own_cookies=frozenset({COOKIE, "__Secure-shop-rt", "__Host-Http-shop-id"}),
     trusted_origins=frozenset({ORIGIN}),
     hosts=frozenset({"api.shop.example"}),
     rule=Rule(scopes=frozenset({"orders"})),
@@ -25,8 +25,8 @@ SHOP = Policy(
 BANK = Policy(
     app="bank",
     cookie_name="__Host-Http-bank-at",
-    login_cookie_prefixes=("__Secure-bank-login-",),
-    own_cookies=frozenset({"__Host-Http-bank-at", "__Secure-bank-rt", "__Secure-bank-id"}),
+    login_cookie_prefixes=("__Host-Http-bank-login-",),
+    own_cookies=frozenset({"__Host-Http-bank-at", "__Secure-bank-rt", "__Host-Http-bank-id"}),
     trusted_origins=frozenset({"https://www.bank.example"}),
     hosts=frozenset({"api.bank.example"}),
 )

@@ -12,21 +12,27 @@ import grpc.aio
 from extauthz._pb.envoy.config.core.v3.base_pb2 import HeaderMap, HeaderValue
 from extauthz._pb.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from extauthz.doors.desk import Desk
+from extauthz.doors.fast import FastDoor
 from extauthz.doors.grpc import GrpcDoor
+from extauthz.metrics import Metrics
 from extauthz.request import Request
+from extauthz.telemetry import Log
 from proxy_world.asking import ORIGIN, OURS
 from proxy_world.fakes import Proxy, log_to
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
 USUAL = (("token-handler-version", "1"), ("origin", ORIGIN), ("cookie", OURS))
 Headers = Iterable[tuple[str, str]]
+GrpcServer = type[GrpcDoor] | type[FastDoor]
+SERVERS: dict[str, GrpcServer] = {"grpcio": GrpcDoor, "fast": FastDoor}
 
 
 @dataclass
 class Door:
     """A running door, a channel to it, and what it logged."""
 
-    door: GrpcDoor
+    door: GrpcDoor | FastDoor
     channel: grpc.aio.Channel
     address: str
     log: io.StringIO
@@ -39,15 +45,27 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(proxy: Proxy, *, reflection: bool = False, address: str | None = None) -> AsyncIterator[Door]:
-    """Serve `proxy` on `address`, by default a unix socket, until the block ends."""
+async def open_door(
+    proxy: Proxy,
+    server: GrpcServer = GrpcDoor,
+    *,
+    reflection: bool = False,
+    address: str | None = None,
+    log: Log | None = None,
+) -> AsyncIterator[Door]:
+    """Serve `proxy` with `server` on `address`, by default a unix socket, until the block ends.
+
+    Only grpcio has reflection.
+    """
     with tempfile.TemporaryDirectory() as folder:
         address = address or f"unix:{folder}/s"
-        log = io.StringIO()
-        door = GrpcDoor(proxy.desk(log), log_to(log), reflection=reflection)
+        lines = io.StringIO()
+        log = log or log_to(lines)
+        desk = Desk(proxy.authorizer, log, Metrics())
+        door = GrpcDoor(desk, log, reflection=True) if reflection else server(desk, log)
         await door.start([address])
         async with grpc.aio.insecure_channel(address) as channel:
-            yield Door(door, channel, address, log)
+            yield Door(door, channel, address, lines)
         await door.stop(0)
 
 

@@ -1,6 +1,7 @@
 """What tests ask of the mock identity provider's control: counters, misbehaviour, secrets."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -31,6 +32,15 @@ class IdpControl:
     def expire_refresh_tokens(self) -> None:
         """All refresh tokens issued so far are spent from now on."""
         self._post("expire", {"refresh_token": "all"})
+
+    @contextmanager
+    def holding_tokens(self) -> Iterator[None]:
+        """Answer no token request until the end of this context."""
+        self.misbehave(token_held=True)
+        try:
+            yield
+        finally:
+            self.misbehave(token_held=False)
 
     def rotate_keys(self) -> None:
         """Sign with a new key from now on."""

@@ -1,0 +1,43 @@
+"""Envoy's service, whichever server speaks gRPC around it: bytes in, bytes out.
+
+Nothing is raised here. An aborted call is let through by an Envoy whose failure mode is open, so even a message that
+cannot be parsed, or a fault of our own, gets a refusal as its answer.
+"""
+
+from collections.abc import Coroutine
+
+from extauthz.authorizer import Pending
+from extauthz.decision import refuse
+from extauthz.doors import messages
+from extauthz.doors.desk import Desk
+from extauthz.reason import Reason
+from extauthz.telemetry import Log
+
+SERVICE = "envoy.service.auth.v3.Authorization"
+NAME = "grpc"
+OUR_FAULT = messages.write(refuse(Reason.INTERNAL_ERROR, messages.NOTHING))
+
+
+class Checks:
+    """Check, as a function."""
+
+    def __init__(self, desk: Desk, log: Log) -> None:
+        self._desk, self._log = desk, log
+
+    def answer(self, message: bytes, wait: float | None) -> bytes | Coroutine[None, None, bytes]:
+        """The answer, or a coroutine where it has to be waited for; `wait`: seconds the caller will."""
+        try:
+            found = self._desk.at_once(messages.read(message), NAME)
+            return self._later(found, wait) if isinstance(found, Pending) else messages.write(found)
+        except Exception as error:
+            return self._fault(error)
+
+    async def _later(self, pending: Pending, wait: float | None) -> bytes:
+        try:
+            return messages.write(await self._desk.later(pending, NAME, wait))
+        except Exception as error:
+            return self._fault(error)
+
+    def _fault(self, error: Exception) -> bytes:
+        self._log.trouble("", Reason.INTERNAL_ERROR, error)
+        return OUR_FAULT
