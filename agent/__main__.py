@@ -4,7 +4,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,10 +18,12 @@ from starlette.applications import Starlette
 from agent.api import Api
 from agent.app import Served, create_app
 from agent.authorization import AuthorizationEndpoint
+from agent.backchannel import BackChannelLogout
 from agent.flow import Client
 from agent.refreshes import Refreshes
 from agent.relying_party import RelyingParty
 from agent.set_cookies import CookieJar
+from agent.shared import Shared, build_redis
 from agent.tokens import TokenEndpoint
 from agent.user_info import UserInfo
 from agent.v1 import V1
@@ -42,6 +44,9 @@ from extauthz.http_server import settings, tell
 from extauthz.oauth.decryption import Decryption
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.issuer import Issuer
+from extauthz.revocations.revocations import Revocations
+from extauthz.revocations.source import build_revocations
+from extauthz.revocations.watch import LogWatch
 from extauthz.telemetry import Log, logger
 
 
@@ -75,15 +80,20 @@ def build_server(config: Config, log: Log) -> uvicorn.Server:
 def build_app(config: Config, log: Log) -> Starlette:
     """The application over all apps of `config`."""
     issuers = {name: build_issuer(app) for name, app in config.apps.items()}
+    shared = build_shared(config, log)
     apps = [
-        Served(name=name, path=app.agent_path, api=build_api(name, app, issuers[name], log), origins=app.origins)
+        Served(
+            name=name, path=app.agent_path, api=build_api(name, app, issuers[name], shared, log), origins=app.origins
+        )
         for name, app in config.apps.items()
     ]
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await shared.revocations.start()
         log.note("listening", addresses=config.agent.listen)
         yield
+        await shared.close()
         for issuer in issuers.values():
             await issuer.http.aclose()
         log.note("stopped")
@@ -98,33 +108,47 @@ def build_issuer(app: AppConfig, transport: httpx2.AsyncBaseTransport | None = N
     return Issuer(app.issuer, http, time.monotonic, mutual_tls=client.mutual_tls, endpoints=app.known_endpoints)
 
 
-def build_api(name: str, app: AppConfig, issuer: Issuer, log: Log) -> Api:
+def build_shared(config: Config, log: Log) -> Shared:
+    """What replicas have in common."""
+    revocations = build_revocations(config, Program.AGENT, time.time, LogWatch(log))
+    return Shared(revocations, build_redis(config), lambda error: log.trouble("", "redis", error))
+
+
+def build_api(name: str, app: AppConfig, issuer: Issuer, shared: Shared, log: Log) -> Api:
     """One app's agent, from its settings."""
-    relying_party = build_relying_party(
-        app, issuer, lambda detail: log.warn("authorization_server", app=name, detail=detail)
-    )
-    if app.api_version == "v1":
+    jar = build_v1_jar(name, app) if app.api_version == "v1" else build_jar(name, app)
+    refreshes = Refreshes(time.monotonic, shared.refreshes(name, jar.ring))
+    party = build_relying_party(name, app, issuer, refreshes, shared.revocations, log)
+    if isinstance(jar, V1Jar):
         return V1(
-            relying_party=relying_party,
+            relying_party=party,
             people=UserInfo(issuer.discovery, issuer.http),
-            jar=build_v1_jar(name, app),
+            jar=jar,
             csrf_tokens=CsrfTokens(app.cookie.encryption_keys),
             origins=app.origins,
         )
     return V2(
-        relying_party=relying_party,
-        jar=build_jar(name, app),
+        relying_party=party,
+        back_channel=BackChannelLogout(relying_party=party),
+        jar=jar,
         origins=app.origins,
         require_custom_header=app.require_custom_header,
     )
 
 
-def build_relying_party(app: AppConfig, issuer: Issuer, warn: Callable[[str], None]) -> RelyingParty:
-    """Everything that speaks to the app's authorization server. `warn`: for what an operator should look at."""
+def build_relying_party(
+    name: str, app: AppConfig, issuer: Issuer, refreshes: Refreshes, revocations: Revocations, log: Log
+) -> RelyingParty:
+    """Everything that speaks to the app's authorization server."""
+
+    def warn(detail: str) -> None:
+        log.warn("authorization_server", app=name, detail=detail)
+
     authentication = _client(app).authentication(time.time)
     discovery, http = issuer.discovery, issuer.http
     redirect_uri = app.redirect_uri or app.spa_url
     return RelyingParty(
+        app=name,
         client=Client(
             issuer=app.issuer,
             client_id=app.client_id,
@@ -144,7 +168,8 @@ def build_relying_party(app: AppConfig, issuer: Issuer, warn: Callable[[str], No
         keys=issuer.keys,
         authorization=AuthorizationEndpoint(discovery, http, authentication, app.par, warn),
         tokens=TokenEndpoint(discovery, http, authentication, app.resource),
-        refreshes=Refreshes(time.monotonic),
+        refreshes=refreshes,
+        revocations=revocations,
         clock=time.time,
         decryption=build_decryption(app),
     )

@@ -29,12 +29,16 @@ Call = Callable[[Exchange], Awaitable[Members | None]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One call of the API. `guarded`: made by browsers, so that other sites might make them make it."""
+    """One call of the API. `guarded`: made by browsers, so that other sites might make them make it.
+
+    `oauth_errors`: made by the authorization server, which reads errors as RFC 6749 section 5.2 writes them.
+    """
 
     path: str
     methods: tuple[str, ...]
     call: Call
     guarded: bool = True
+    oauth_errors: bool = False
 
 
 class Api(Protocol):

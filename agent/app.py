@@ -14,6 +14,7 @@ from agent.api import Api, Endpoint, Exchange, Members
 from agent.cors import Cors
 from agent.errors import AgentError
 from extauthz.oauth.errors import AuthorizationServerError
+from extauthz.revocations.revocations import RevocationsUnavailable
 from extauthz.telemetry import Log
 
 RETRY_AFTER_SECONDS = 5
@@ -80,13 +81,20 @@ def _answering(app: Served, log: Log, endpoint: Endpoint) -> Callable[[Request],
             response = _success(await endpoint.call(exchange), exchange)
         except Exception as error:  # every answer is ours, whatever went wrong
             failure = _failure(app, log, error)
-            status, members = app.api.error(failure)
+            status, members = _error(app, endpoint, failure)
             log.answered(app.name, endpoint.path, status, failure.code, failure.message)
             return _answer(status, members, exchange, failure.headers)
         log.answered(app.name, endpoint.path, response.status_code, "ok")
         return response
 
     return answer
+
+
+def _error(app: Served, endpoint: Endpoint, failure: AgentError) -> tuple[int, Members]:
+    status, members = app.api.error(failure)
+    if not endpoint.oauth_errors:
+        return status, members
+    return failure.status, {"error": failure.code, "error_description": failure.message, **members}
 
 
 def _check_method(request: Request, methods: tuple[str, ...]) -> None:
@@ -106,6 +114,9 @@ def _failure(app: Served, log: Log, error: Exception) -> AgentError:
         case AuthorizationServerError():
             log.trouble(app.name, error.trouble, error)
             message = "the authorization server is in trouble; try again"
+            return AgentError(503, "temporarily_unavailable", message, {"retry-after": str(RETRY_AFTER_SECONDS)})
+        case RevocationsUnavailable():  # logged where it came up
+            message = "not everybody could be told; try again"
             return AgentError(503, "temporarily_unavailable", message, {"retry-after": str(RETRY_AFTER_SECONDS)})
         case _:
             log.trouble(app.name, "internal_error", error)

@@ -25,8 +25,8 @@ def accepted_algorithms(registered: str | None, published: Sequence[str]) -> Seq
 
 async def verify(
     jwt: str, keys: KeySet, algorithms: Sequence[str], decryption: OpensJwe | None = None
-) -> tuple[str, Mapping[str, Any]]:
-    """Algorithm and claims of a JWT of our issuer. Raises InvalidToken, AuthorizationServerError.
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Header and claims of a JWT of our issuer. Raises InvalidToken, AuthorizationServerError.
 
     Encryption proves nothing, for anybody has the key to encrypt with; the JWT inside has to be signed like any other.
     """
@@ -35,7 +35,7 @@ async def verify(
     if algorithm not in algorithms:
         accepted = ", ".join(one for one in algorithms if one in ALGORITHMS)
         raise InvalidToken(f"it is signed with {algorithm}, and accepted is {accepted or 'none we know'}")
-    return algorithm, claims
+    return header, claims
 
 
 def decrypted(jwt: str, decryption: OpensJwe | None) -> str:

@@ -9,11 +9,22 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from agent.tokens import Tokens
 
 # Long enough for a slow tab; within it a stolen, spent refresh token cookie would still be answered.
 MEMO_SECONDS = 10.0
+
+
+Refresh = Callable[[], Awaitable[Tokens]]
+
+
+class Across(Protocol):
+    """How replicas share what one of them does."""
+
+    async def share(self, key: bytes, refresh: Refresh) -> Tokens:
+        """As `Refreshes.share`, among replicas; `key` stands for the refresh token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +36,26 @@ class Flight:
 
 
 class Refreshes:
-    """The refreshes of one app, in this process. `clock`: seconds, any origin."""
+    """The refreshes of one app, in this process and, by `across`, in others. `clock`: seconds, any origin."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], across: Across | None = None) -> None:
         self._flights: dict[bytes, Flight] = {}
-        self._clock = clock
+        self._clock, self._across = clock, across
 
-    async def share(self, refresh_token: str, refresh: Callable[[], Awaitable[Tokens]]) -> Tokens:
+    async def share(self, refresh_token: str, refresh: Refresh) -> Tokens:
         """What `refresh` gives, run once for all who bring `refresh_token`. Failures are shared, not remembered."""
         self._forget()
         key = hashlib.sha256(refresh_token.encode()).digest()
         flight = self._flights.get(key)
         if flight is None:
-            flight = Flight(asyncio.ensure_future(_run(refresh)), self._clock() + MEMO_SECONDS)
+            flight = Flight(asyncio.ensure_future(self._run(key, refresh)), self._clock() + MEMO_SECONDS)
             self._flights[key] = flight
             flight.tokens.add_done_callback(lambda done: self._land(key, done))
         # Shielded: a tab that is closed meanwhile does not take the new tokens from the others.
         return await asyncio.shield(flight.tokens)
+
+    async def _run(self, key: bytes, refresh: Refresh) -> Tokens:
+        return await (refresh() if self._across is None else self._across.share(key, refresh))
 
     def _land(self, key: bytes, done: asyncio.Future[Tokens]) -> None:
         if done.cancelled() or done.exception() is not None:
@@ -51,7 +65,3 @@ class Refreshes:
         now = self._clock()
         for key in [key for key, flight in self._flights.items() if flight.until <= now and flight.tokens.done()]:
             del self._flights[key]
-
-
-async def _run(refresh: Callable[[], Awaitable[Tokens]]) -> Tokens:
-    return await refresh()

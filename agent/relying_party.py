@@ -15,11 +15,14 @@ from agent.authorization import AuthorizationEndpoint
 from agent.errors import AgentError, invalid_request
 from agent.flow import Client, Login
 from agent.issued import OpensJwe
+from agent.logout_token import Logout, read_logout_token
 from agent.refreshes import Refreshes
 from agent.tokens import GrantOver, TokenEndpoint, TokenKind, Tokens
+from extauthz.cookies.marks import Kind, KnownBy, mark
 from extauthz.oauth.errors import AuthorizationServerError, InvalidToken, Trouble
 from extauthz.oauth.jwks import KeySet
 from extauthz.oauth.metadata import Discovery, Metadata
+from extauthz.revocations.revocations import Revocations, RevocationsUnavailable
 
 
 class SessionOver(Exception):
@@ -28,16 +31,21 @@ class SessionOver(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedIn:
-    """What a login gave. `claims`: the ID token's, for the session to keep; empty where none was asked for."""
+    """What a login gave. `claims`: the ID token's, for the session to keep; empty where none was asked for.
+
+    `began`: milliseconds since the epoch, before there were tokens: who is logged out meanwhile is logged out.
+    """
 
     tokens: Tokens
     claims: Mapping[str, Any] = field(repr=False)
+    began: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelyingParty:
     """One app at its authorization server. `clock`: seconds since the epoch; `decryption`: for what it encrypts."""
 
+    app: str
     client: Client
     post_logout_redirect_uri: str
     authorization_parameters: tuple[str, ...]
@@ -47,6 +55,7 @@ class RelyingParty:
     authorization: AuthorizationEndpoint
     tokens: TokenEndpoint
     refreshes: Refreshes
+    revocations: Revocations
     clock: Callable[[], float]
     decryption: OpensJwe | None = field(default=None, repr=False)
 
@@ -78,8 +87,9 @@ class RelyingParty:
         code = flow.authorization_code(
             response, login, issuer=metadata.issuer, sends_iss=metadata.sends_iss, now=self.clock()
         )
+        began = int(self.clock() * 1000)
         tokens = await self._redeem(code, login)
-        return LoggedIn(tokens=tokens, claims=await self._claims(tokens, login, metadata))
+        return LoggedIn(tokens=tokens, claims=await self._claims(tokens, login, metadata), began=began)
 
     async def refresh(self, refresh_token: str, given: Mapping[str, str]) -> Tokens:
         """New tokens for a refresh token, `given` as for `start`. Raises SessionOver, AgentError."""
@@ -102,6 +112,34 @@ class RelyingParty:
         except InvalidToken as error:
             raise SessionOver from error
         return id_token.claims_to_keep(claims, before)
+
+    def marks(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
+        """By what the authorization server can end a session with these claims."""
+        named = ((kind, claims.get(kind)) for kind in (Kind.SID, Kind.SUB))
+        return tuple(mark(self.app, kind, value) for kind, value in named if isinstance(value, str))
+
+    async def logout(self, token: str) -> Logout:
+        """Whose sessions a logout token ends; it is signed and encrypted as ID tokens are. Raises AgentError."""
+        metadata = await self.discovery.metadata()
+        accepted = issued.accepted_algorithms(self.client.id_token_algorithm, metadata.id_token_algorithms)
+        try:
+            header, claims = await issued.verify(token, self.keys, accepted, self.decryption)
+            return read_logout_token(header, claims, self.client, now=self.clock())
+        except InvalidToken as error:
+            raise invalid_request(f"the logout token is not valid: {error}") from error
+
+    def has_ended(self, session: KnownBy) -> bool:
+        """Whether the session was ended before its time."""
+        return self.revocations.has_ended(session)
+
+    async def end(self, marked: str) -> None:
+        """Have everybody refuse the sessions with this mark. Raises RevocationsUnavailable when not all were told."""
+        await self.revocations.end(marked)
+
+    async def end_own(self, session_id: str) -> None:
+        """The same for one session of ours, as far as it can be done now."""
+        with suppress(RevocationsUnavailable):
+            await self.end(mark(self.app, Kind.SESSION, session_id))
 
     async def revoke(self, token: str, kind: TokenKind = "refresh_token") -> None:
         """End the token, and with a refresh token the grant, if that can be done now."""
@@ -147,6 +185,6 @@ class RelyingParty:
 
     async def _verified(self, tokens: Tokens, token: str, metadata: Metadata) -> Mapping[str, Any]:
         accepted = issued.accepted_algorithms(self.client.id_token_algorithm, metadata.id_token_algorithms)
-        algorithm, claims = await issued.verify(token, self.keys, accepted, self.decryption)
-        id_token.check_access_token(claims, tokens.access_token, algorithm)
+        header, claims = await issued.verify(token, self.keys, accepted, self.decryption)
+        id_token.check_access_token(claims, tokens.access_token, str(header["alg"]))
         return claims

@@ -15,28 +15,50 @@ from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.envelope import Defect, InvalidCookie
 from extauthz.cookies.header import AmbiguousCookie, CookieHeader
 from extauthz.cookies.hpke import Sealer
+from extauthz.cookies.marks import KnownBy, known_by
 from extauthz.cookies.names import CookieNames
 from extauthz.cookies.purpose import Purpose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What the agent itself remembers of a session. `access_token_expires_at`: seconds since the epoch."""
+    """What the agent itself remembers of a session. `access_token_expires_at`: seconds since the epoch.
+
+    `began`: milliseconds; `marks`: by what else than its id it can be ended. Agents before revocations wrote neither.
+    """
 
     claims: Mapping[str, Any] = field(repr=False)
     session_id: str
     access_token_expires_at: int | None
+    marks: tuple[str, ...] = ()
+    began: int = 0
+
+    def known_by(self, app: str) -> KnownBy:
+        """By what it can be ended."""
+        return known_by(app, self.session_id, self.marks, self.began)
 
     def to_bytes(self) -> bytes:
         """The cookie's plaintext."""
-        members = {"claims": self.claims, "sid": self.session_id, "exp": self.access_token_expires_at}
+        members = {
+            "claims": self.claims,
+            "sid": self.session_id,
+            "exp": self.access_token_expires_at,
+            "m": self.marks,
+            "beg": self.began,
+        }
         return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
 
     @classmethod
     def from_bytes(cls, plaintext: bytes) -> "Session":
         """Read what `to_bytes` wrote; the cookie is authenticated, so nothing else can be in it."""
         members = json.loads(plaintext)
-        return cls(claims=members["claims"], session_id=members["sid"], access_token_expires_at=members["exp"])
+        return cls(
+            claims=members["claims"],
+            session_id=members["sid"],
+            access_token_expires_at=members["exp"],
+            marks=tuple(members.get("m", ())),
+            began=members.get("beg", 0),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,15 +4,15 @@ Translates between that and the relying party, and keeps its sessions in cookies
 """
 
 import secrets
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 
 from agent import guard
 from agent.api import Endpoint, Exchange, Members
+from agent.backchannel import BackChannelLogout
 from agent.errors import AgentError, invalid_request
 from agent.flow import Login, flow_of
 from agent.forms import cookies, read_form
@@ -29,19 +29,21 @@ class V2:
     """One app's API. `require_custom_header`: off for apps that cannot send it."""
 
     relying_party: RelyingParty
+    back_channel: BackChannelLogout
     jar: CookieJar
     origins: Set[str]
     require_custom_header: bool = True
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
-        """The five calls."""
+        """The five calls, and the authorization server's."""
         return [
             Endpoint("/login/start", ("POST",), self.login_start),
             Endpoint("/login/end", ("POST",), self.login_end),
             Endpoint("/session", ("GET", "HEAD"), self.session),
             Endpoint("/refresh", ("POST",), self.refresh),
             Endpoint("/logout", ("POST",), self.logout),
+            self.back_channel.endpoint,
         ]
 
     def guard(self, request: Request) -> None:
@@ -69,7 +71,16 @@ class V2:
         # Nothing of an earlier session carries over: a new session id, and no refresh token of somebody else's.
         session_id = secrets.token_urlsafe(16)
         line = self._refresh_line(tokens.refresh_token, session_id)
-        held = self._signed_in(call, tokens, logged_in.claims, session_id=session_id)
+        session = Session(
+            claims=logged_in.claims,
+            session_id=session_id,
+            access_token_expires_at=None,
+            marks=self.relying_party.marks(logged_in.claims),
+            began=logged_in.began,
+        )
+        if self._has_ended(session):
+            raise AgentError(401, "session_expired", "the session was ended while it began; log in again")
+        held = self._signed_in(call, tokens, session)
         call.set_cookies.append(line)
         return _members(held, tokens.expires_in)
 
@@ -79,7 +90,7 @@ class V2:
         if held is None:
             return {"is_logged_in": False}
         left = self._seconds_left(held)
-        if left == 0 and self._refresh_token(call) is None:
+        if self._has_ended(held) or (left == 0 and self._refresh_token(call) is None):
             call.set_cookies.extend(self.jar.clear_session())
             return {"is_logged_in": False}
         return _members(held, left)
@@ -93,6 +104,8 @@ class V2:
         if kept.session_id != held.session_id:
             call.set_cookies.extend(self.jar.clear_session())
             raise AgentError(401, "session_expired", "the cookies are of two sessions; log in again")
+        if self._has_ended(held):
+            raise self._over(call)
         try:
             tokens = await self.relying_party.refresh(kept.token, given)
             # Before anything else can fail: the one in the browser may be spent already. And always, so that the
@@ -100,9 +113,12 @@ class V2:
             call.set_cookies.append(self._refresh_line(tokens.refresh_token or kept.token, held.session_id))
             claims = await self.relying_party.refreshed_claims(tokens, held.claims)
         except SessionOver as error:
-            call.set_cookies[:] = self.jar.clear_session()
-            raise AgentError(401, "session_expired", "the session is over; log in again") from error
-        self._signed_in(call, tokens, claims, session_id=held.session_id)
+            raise self._over(call) from error
+        # A session from before there were marks has none of its own.
+        held = replace(held, claims=claims, marks=held.marks or self.relying_party.marks(claims))
+        if self._has_ended(held):  # while the authorization server was being asked
+            raise self._over(call)
+        self._signed_in(call, tokens, held)
         return {} if tokens.expires_in is None else {"access_token_expires_in": tokens.expires_in}
 
     async def logout(self, call: Exchange) -> Members:
@@ -110,12 +126,22 @@ class V2:
         await read_form(call.request)
         call.set_cookies.extend(self.jar.clear_session())
         # Here the user is logged out in any case; over there it may have to wait.
-        with suppress(InvalidCookie):
-            kept = self.jar.refresh_token(cookies(call.request))
-            if kept is not None:
-                await self.relying_party.revoke(kept.token)
+        held, kept = self._left_behind(call)
+        for session_id in {one.session_id for one in (held, kept) if one is not None}:
+            await self.relying_party.end_own(session_id)
+        if kept is not None:
+            await self.relying_party.revoke(kept.token)
         url = await self.relying_party.logout_url()
         return {} if url is None else {"logout_url": url}
+
+    def _left_behind(self, call: Exchange) -> tuple[Session | None, RefreshToken | None]:
+        """What can be read of the session; who logs out is not told that a cookie was not ours."""
+        held, kept = None, None
+        with suppress(InvalidCookie):
+            held = self.jar.session(cookies(call.request))
+        with suppress(InvalidCookie):
+            kept = self.jar.refresh_token(cookies(call.request))
+        return held, kept
 
     def _take_login(self, call: Exchange, state: str) -> Login:
         """The login `state` belongs to. It is used once, whatever comes of it (RFC 9700 section 4.2.4)."""
@@ -147,16 +173,28 @@ class V2:
             call.set_cookies.extend(self.jar.clear_session())
         return AgentError(401, "unauthorized", "the session cookies are not ours")
 
+    def _has_ended(self, held: Session) -> bool:
+        return self.relying_party.has_ended(held.known_by(self.relying_party.app))
+
+    def _over(self, call: Exchange) -> AgentError:
+        call.set_cookies[:] = self.jar.clear_session()
+        return AgentError(401, "session_expired", "the session is over; log in again")
+
     def _refresh_line(self, token: str | None, session_id: str) -> str:
         if token is None:
             return self.jar.clear_refresh_token()
         return self.jar.set_refresh_token(RefreshToken(token=token, session_id=session_id))
 
-    def _signed_in(self, call: Exchange, tokens: Tokens, claims: Mapping[str, Any], session_id: str) -> Session:
+    def _signed_in(self, call: Exchange, tokens: Tokens, session: Session) -> Session:
         now = int(self.relying_party.clock())
-        expires_at = None if tokens.expires_in is None else now + tokens.expires_in
-        held = Session(claims=claims, session_id=session_id, access_token_expires_at=expires_at)
-        token = AccessToken(token=tokens.access_token, issued_at=now, session_id=session_id)
+        held = replace(session, access_token_expires_at=None if tokens.expires_in is None else now + tokens.expires_in)
+        token = AccessToken(
+            token=tokens.access_token,
+            issued_at=now,
+            session_id=held.session_id,
+            marks=held.marks,
+            began=held.began,
+        )
         lines = [self.jar.set_access_token(token), self.jar.set_session(held)]
         call.set_cookies.extend(lines)  # all or none: one that is too large must not leave half a session
         return held

@@ -110,6 +110,7 @@ class Settings:
             "client_secret": agent_secret,
             "redirect_uris": [home],
             "post_logout_redirect_uris": [home],
+            "backchannel_logout_uri": "http://{}:{}/oauth-agent/backchannel-logout".format(*self.places.agent),
             "scope": "openid profile email orders",
         }
         proxy = {
@@ -142,6 +143,8 @@ class Settings:
             "extauthz": {"listen": [self.listener("extauthz")], "grpc_server": self.grpc_server, **http},
             "agent": {"listen": self.listener("agent")},
             "log": {"level": self.log_level, "format": "json"},
+            # Containers share no folder that can be written to.
+            "revocations": {} if self.everywhere else {"file": "revocations.jsonl"},
             "apps": {APP: merge(app, self.overrides)},
         }
 

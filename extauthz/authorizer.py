@@ -15,6 +15,7 @@ from typing import Protocol, assert_never
 from extauthz.cache import Cache
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.envelope import InvalidCookie
+from extauthz.cookies.marks import KnownBy
 from extauthz.decision import Allow, Credential, Decision, Deny, conclude, examine, let_through, refuse
 from extauthz.lately import Answer, Lately
 from extauthz.oauth.errors import AuthorizationServerError
@@ -32,6 +33,7 @@ NEGATIVE_SECONDS = 5.0
 JITTER = 0.1
 WORD_BYTES = 80  # a scope or an audience
 CLAIM_BYTES = 100  # what a remembered claim weighs beside its text; measured, rounded up
+SESSION_BYTES = 400  # what a session is known by
 
 
 class OpensCookies(Protocol):
@@ -42,6 +44,13 @@ class OpensCookies(Protocol):
 
     def open(self, value: str) -> AccessToken:
         """What it holds. Raises InvalidCookie."""
+
+
+class KnowsEnded(Protocol):
+    """Which sessions were ended before their time."""
+
+    def has_ended(self, session: KnownBy) -> bool:
+        """Whether this one was. On the way of every request."""
 
 
 class ReportsTrouble(Protocol):
@@ -89,6 +98,18 @@ class Memory:
         return answer if answer is not None else self.refusals.get(key)
 
 
+class NothingEnded:
+    """Where nobody tells of sessions that end."""
+
+    def has_ended(self, session: KnownBy) -> bool:
+        """No."""
+        del session
+        return False
+
+
+NOTHING_ENDED = NothingEnded()
+
+
 class Authorizer:
     """Decides for all apps of one process. `clock`: seconds since the epoch; `chance`: from 0 to 1, at random."""
 
@@ -99,10 +120,12 @@ class Authorizer:
         report: ReportsTrouble,
         clock: Callable[[], float],
         chance: Callable[[], float] = random,
+        revocations: KnowsEnded = NOTHING_ENDED,
     ) -> None:
         self._apps: Mapping[str, App] = {app.policy.app: app for app in apps}
         self._policies = [app.policy for app in apps]
         self._memory, self._report, self._clock, self._chance = memory, report, clock, chance
+        self._revocations = revocations
         self._lately = Lately(self._policies, clock)
 
     def decide(self, request: Request) -> Decision | Pending:
@@ -123,7 +146,7 @@ class Authorizer:
         request = pending.credential.request
         try:
             outcome = await self._obtain(pending, budget)
-            decided = conclude(pending.credential, outcome, self._clock())
+            decided = self._conclude(pending.credential, outcome)
             return self._final(decided, request) if isinstance(decided, Deny) else decided
         except Exception as error:  # fail closed, whatever we have overlooked
             return self._internal(request, error)
@@ -135,14 +158,19 @@ class Authorizer:
 
     def _holds(self, answer: Answer) -> bool:
         """Whether the session is remembered as it was, and its token good: whatever ends a session belongs here."""
-        return self._memory.answers.get(answer.key) is answer.token and answer.token.expires_at > self._clock()
+        token = answer.token
+        return (
+            self._memory.answers.get(answer.key) is token
+            and token.expires_at > self._clock()
+            and not self._has_ended(token)
+        )
 
     def _from_memory(self, credential: Credential, question: Hashable) -> Decision | Pending:
         app = self._apps[credential.policy.app]
         key = cache_key(credential, app.ways[credential.way].varies_by(credential.rule))
         outcome = self._memory.get(key)
         if outcome is not None:
-            decided = conclude(credential, outcome, self._clock())
+            decided = self._conclude(credential, outcome)
             if isinstance(decided, Allow) and isinstance(outcome, UpstreamToken):
                 self._lately.keep(question, Answer(decided, key, outcome), app.max_seconds)
             return decided
@@ -153,6 +181,15 @@ class Authorizer:
         except InvalidCookie as error:
             return conclude(credential, Refused(Reason(error.defect)), self._clock())
         return Pending(credential=credential, app=app, key=key)
+
+    def _conclude(self, credential: Credential, outcome: Outcome) -> Decision:
+        """The decision, unless the session has ended since the token was asked for, a minute ago or just now."""
+        if isinstance(outcome, UpstreamToken) and self._has_ended(outcome):
+            outcome = Refused(Reason.SESSION_REVOKED)
+        return conclude(credential, outcome, self._clock())
+
+    def _has_ended(self, token: UpstreamToken) -> bool:
+        return token.session is not None and self._revocations.has_ended(token.session)
 
     async def _obtain(self, pending: Pending, budget: float | None) -> Outcome:
         try:
@@ -165,10 +202,12 @@ class Authorizer:
         """One flight: open the cookie, exchange the token, remember the answer."""
         app, credential = pending.app, pending.credential
         try:
-            token = credential.value if credential.is_bearer else app.opener.open(credential.value).token
+            token, session = _opened(credential, app)
         except InvalidCookie as error:
             # Not remembered: opening it again is cheap, and forged cookies must not push sessions out of the cache.
             return Refused(Reason(error.defect))
+        if session is not None and self._revocations.has_ended(session):
+            return Refused(Reason.SESSION_REVOKED)
         try:
             outcome = await app.ways[credential.way](token, credential.rule)
         except AuthorizationServerError as error:
@@ -176,6 +215,8 @@ class Authorizer:
             self._report.trouble(app.policy.app, reason, error)
             # Trouble is not remembered: it is over when it is over.
             return self._memory.answers.stale(pending.key) or Fault(reason, str(error))
+        if isinstance(outcome, UpstreamToken):
+            outcome = replace(outcome, session=session)
         self._remember(pending, outcome)
         return outcome
 
@@ -189,6 +230,7 @@ class Authorizer:
                 words = len(outcome.scopes) + len(outcome.audiences)
                 size = len(outcome.bearer) + WORD_BYTES * words
                 size += sum(CLAIM_BYTES + len(str(claim)) for claim in claims.values())
+                size += SESSION_BYTES if outcome.session is not None else 0
                 left = outcome.expires_at - self._clock() - SKEW_SECONDS
                 ttl = min(left, outcome.max_age, app.max_seconds) * (1 - JITTER * self._chance())
                 self._memory.answers.put(
@@ -213,6 +255,14 @@ class Authorizer:
     def _internal(self, request: Request, error: Exception) -> Decision:
         self._report.trouble("", Reason.INTERNAL_ERROR, error)
         return refuse(Reason.INTERNAL_ERROR, request)
+
+
+def _opened(credential: Credential, app: App) -> tuple[str, KnownBy | None]:
+    """The token, and whose session it is of. Raises InvalidCookie."""
+    if credential.is_bearer:
+        return credential.value, None
+    opened = app.opener.open(credential.value)
+    return opened.token, opened.known_by(app.policy.app)
 
 
 def cache_key(credential: Credential, varies_by: tuple[str, ...]) -> bytes:

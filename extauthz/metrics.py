@@ -7,7 +7,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import MultiProcessValue
 
@@ -42,6 +42,36 @@ class Metrics:
         # Finding the counter for its labels takes longer than counting.
         self._decisions_of = cache(self._decisions.labels)
         self._seconds_of = {cached: self._seconds.labels("yes" if cached else "no") for cached in (True, False)}
+        self._revocations = Gauge(
+            "token_handler_revocations",
+            "Sessions and users known to be logged out before their time",
+            registry=self._registry,
+            multiprocess_mode="max",  # all workers hear the same; one may be behind
+        )
+        self._heard = Gauge(
+            "token_handler_revocations_up",
+            "1 while revocations are heard of, 0 while their source is away, or there is none",
+            registry=self._registry,
+            multiprocess_mode="min",
+        )
+        self._lost = Counter(
+            "token_handler_revocations_failures",
+            "How often their source could not be read, or was lost",
+            registry=self._registry,
+        )
+
+    def revocations(self, known: int) -> None:
+        """So many are known now."""
+        self._revocations.set(known)
+
+    def lost(self) -> None:
+        """Revocations cannot be heard of."""
+        self._heard.set(0)
+        self._lost.inc()
+
+    def heard(self) -> None:
+        """Revocations are heard of."""
+        self._heard.set(1)
 
     def decided(self, *, app: str, door: str, decision: str, waived: str, seconds: float, cached: bool) -> None:
         """Count one request."""

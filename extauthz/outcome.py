@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NewType
 
+from extauthz.cookies.marks import KnownBy
 from extauthz.reason import Reason
 
 # What may stand behind "Authorization: Bearer ": its characters have been checked.
@@ -15,7 +16,8 @@ Bearer = NewType("Bearer", str)
 class UpstreamToken:
     """What to put upstream, and what is known of it.
 
-    `expires_at`: seconds since the epoch, infinity when unknown; `max_age`: the longest it may be remembered, seconds.
+    `expires_at`: seconds since the epoch, infinity when unknown; `max_age`: the longest it may be remembered, seconds;
+    `session`: whose it is, where that can be ended.
     """
 
     bearer: Bearer = field(repr=False)
@@ -24,6 +26,7 @@ class UpstreamToken:
     scopes: frozenset[str] = frozenset()
     audiences: frozenset[str] = frozenset()
     claims: Mapping[str, object] = field(default_factory=dict, repr=False)
+    session: KnownBy | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     MALFORMED_COOKIE = "malformed_cookie"
     UNKNOWN_COOKIE_KEY = "unknown_cookie_key"
     UNDECRYPTABLE_COOKIE = "undecryptable_cookie"
+    SESSION_REVOKED = "session_revoked"
     TOKEN_INACTIVE = "token_inactive"  # noqa: S105  # a reason, not a password; so below
     TOKEN_EXPIRED = "token_expired"  # noqa: S105
     TOKEN_INVALID = "token_invalid"  # noqa: S105
@@ -87,6 +88,7 @@ ANSWERS: dict[Reason, Answer] = {
     Reason.MALFORMED_COOKIE: _BAD_CREDENTIALS,
     Reason.UNKNOWN_COOKIE_KEY: _BAD_CREDENTIALS,
     Reason.UNDECRYPTABLE_COOKIE: _BAD_CREDENTIALS,
+    Reason.SESSION_REVOKED: _BAD_CREDENTIALS,
     Reason.TOKEN_INACTIVE: _BAD_CREDENTIALS,
     Reason.TOKEN_EXPIRED: _BAD_CREDENTIALS,
     Reason.TOKEN_INVALID: _BAD_CREDENTIALS,
@@ -129,6 +131,7 @@ ADVICE: dict[Reason, str] = {
     Reason.MALFORMED_COOKIE: "The value was not made by our agent: check that agent and proxy run matching versions.",
     Reason.UNKNOWN_COOKIE_KEY: "Sealed with a key the proxy does not hold: add its private key, or log in again.",
     Reason.UNDECRYPTABLE_COOKIE: "Tampered with, or sealed for another app or cookie name: compare the configurations.",
+    Reason.SESSION_REVOKED: "The session was ended: by a logout, here or at the identity provider.",
     Reason.TOKEN_INACTIVE: "The authorization server says the token is not active: expired or revoked.",
     Reason.TOKEN_EXPIRED: "The JWT has run out; the app should call refresh.",
     Reason.TOKEN_INVALID: "The JWT does not verify, or is no access token of this issuer; the log says why.",

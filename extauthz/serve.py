@@ -11,7 +11,7 @@ import uvloop
 
 from extauthz.authorizer import Authorizer
 from extauthz.build import asks, build_apps, build_issuer, build_memory, published_keys
-from extauthz.config import Config
+from extauthz.config import Config, Program
 from extauthz.config.grpc_server import chosen
 from extauthz.doors import jwks, resolver
 from extauthz.doors.desk import Desk
@@ -23,6 +23,8 @@ from extauthz.http_server import HttpServer
 from extauthz.metrics import Metrics
 from extauthz.oauth.issuer import Issuer
 from extauthz.oauth.key_ring import key_set
+from extauthz.revocations.source import build_revocations
+from extauthz.revocations.watch import LogWatch
 from extauthz.seat import Seat
 from extauthz.telemetry import Log
 
@@ -69,7 +71,11 @@ class Proxy:
         apps = build_apps(config, issuers, wall=time.time, told=told)
         self._unknown = {app.policy.app: issuers[app.policy.app] for app in apps if asks(app.policy)}
         self._learning: list[asyncio.Task[None]] = []
-        desk = Desk(Authorizer(apps, build_memory(config, time.monotonic), log, time.time), log, metrics)
+        watch = LogWatch(log, metrics.lost, metrics.heard)
+        self._revocations = build_revocations(config, Program.EXTAUTHZ, time.time, watch)
+        self._revocations.known.changed = metrics.revocations
+        memory = build_memory(config, time.monotonic)
+        desk = Desk(Authorizer(apps, memory, log, time.time, revocations=self._revocations), log, metrics)
         secret = http.shared_secret_file
         dialects = [ENVOY, FORWARD, NGINX, resolver.dialect(http.resolver_prefix)]
         keys = published_keys(config)
@@ -104,6 +110,7 @@ class Proxy:
 
     async def start(self) -> None:
         """Open every listener. Raises ListenError."""
+        await self._revocations.start()
         if self._seat is not None:
             self._http.serve_on(self._seat.http)
             await self._seat.take(self._grpc.start)
@@ -122,6 +129,7 @@ class Proxy:
         await self._grpc.stop(self._settings.drain_seconds)
         await self._http.stop()
         await self._operations_server.stop()
+        await self._revocations.stop()  # until the last decision they count
 
     async def _learn(self, app: str) -> None:
         """Until this is over, `/readyz` says that we wait for the app's authorization server."""

@@ -37,7 +37,7 @@ OPENERS: tuple[Callable[[str], object], ...] = (
 
 def seeds() -> list[bytes]:
     """Good values of every format, plaintexts good and bad, and beginnings of both."""
-    text = AccessToken(token="opaque", issued_at=1, session_id="s").to_bytes()  # noqa: S106  # of nothing
+    text = AccessToken(token="opaque", issued_at=1, session_id="s", marks=("m" * 16,), began=1).to_bytes()  # noqa: S106  # of nothing
     values = [Sealer(key.public_key(), PURPOSE).seal(text) for key in KEYS]
     values += [RING.seal(text, PURPOSE), v1_value(b"opaque"), v1_value(b"\xff"), "", "AA", "AgAA", "="]
     plain = [text, b'{"at":"a b","iat":1,"sid":""}', b'{"at":"a","iat":true,"sid":""}', b"[" * 3000, b'{"at":1e999}']

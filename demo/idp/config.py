@@ -22,6 +22,7 @@ class Client:
     jwks: Mapping[str, object] | None = None
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str | None = None
     scope: str = "openid"
     audiences: tuple[str, ...] = ()
     encryption_jwk: Mapping[str, str] | None = None
@@ -67,6 +68,7 @@ def _client(entry: object) -> Client:
         jwks=_jwks(entry) if "jwks" in entry else None,
         redirect_uris=_texts(entry, "redirect_uris"),
         post_logout_redirect_uris=_texts(entry, "post_logout_redirect_uris"),
+        backchannel_logout_uri=_text(entry, "backchannel_logout_uri") if "backchannel_logout_uri" in entry else None,
         scope=_text(entry, "scope"),
         audiences=_texts(entry, "audiences"),
         encryption_jwk=_members(entry, "encryption_jwk"),

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
+from demo.idp.backchannel import logout_token
 from demo.idp.errors import OAuthError
 from demo.idp.grants import Kind
 from demo.idp.mode import Mode
@@ -33,6 +34,7 @@ class Control:
                 Route("/mode", self.mode, methods=["POST"]),
                 Route("/expire", self.expire, methods=["POST"]),
                 Route("/rotate-keys", self.rotate_keys, methods=["POST"]),
+                Route("/logout-token", self.logout_token, methods=["POST"]),
             ],
         )
 
@@ -67,6 +69,13 @@ class Control:
             if kind in wishes
         }
         return JSONResponse({"expired": expired})
+
+    async def logout_token(self, request: Request) -> JSONResponse:
+        """A logout token for the test to send: for `client_id`, with `claims` over the usual ones, and a `typ`."""
+        wishes = await _object(request)
+        claims = cast("dict[str, object]", wishes.get("claims", {}))
+        typ = str(wishes.get("typ", "logout+jwt"))
+        return JSONResponse({"logout_token": logout_token(self._provider, str(wishes["client_id"]), claims, typ)})
 
     async def rotate_keys(self, _request: Request) -> JSONResponse:
         """Sign with a new key; the JWKS keeps the one before."""

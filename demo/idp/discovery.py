@@ -55,6 +55,8 @@ def _abilities(scopes: list[str]) -> dict[str, object]:
         "acr_values_supported": list(ACR_VALUES),
         "authorization_signing_alg_values_supported": [ALGORITHM],
         "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "claims_supported": ["sub", "sid", "auth_time", *PEOPLE[0].claims()],
         "code_challenge_methods_supported": ["S256"],
         "grant_types_supported": ["authorization_code", "refresh_token", TOKEN_EXCHANGE],

@@ -93,6 +93,11 @@ class Grants:
         """End every grant of a session."""
         self._revoked.update(token.grant for token in self._tokens.values() if token.grant.session.sid == sid)
 
+    def took_part(self, sid: str, client_id: str) -> bool:
+        """Whether a session granted anything to a client."""
+        grants = (token.grant for token in self._tokens.values())
+        return any(grant.session.sid == sid and grant.client_id == client_id for grant in grants)
+
     def expire(self, kind: Kind, value: str | None = None) -> int:
         """Let one token, or all of a kind, expire now; return how many."""
         now = int(self._clock())

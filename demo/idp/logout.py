@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from demo.idp.authorize import COOKIE, forget, redirect
+from demo.idp.backchannel import tell_clients
 from demo.idp.config import Client
 from demo.idp.errors import OAuthError, PageError
 from demo.idp.forms import read_form, read_parameters
@@ -19,18 +20,18 @@ class Logout:
 
     async def get(self, request: Request) -> Response:
         """Parameters in the query."""
-        return self._leave(request, _readable(request.url.query))
+        return await self._leave(request, _readable(request.url.query))
 
     async def post(self, request: Request) -> Response:
         """Parameters in a form."""
-        return self._leave(request, await read_form(request))
+        return await self._leave(request, await read_form(request))
 
-    def _leave(self, request: Request, parameters: dict[str, str]) -> Response:
+    async def _leave(self, request: Request, parameters: dict[str, str]) -> Response:
         hint = self._hint(parameters.get("id_token_hint"))
         client = self._client(parameters.get("client_id"), hint)
         session = self._provider.sessions.find(request.cookies.get(COOKIE))
         for sid in {session.sid if session else None, hint.get("sid")}:
-            self._end(sid)
+            await self._end(sid)
         uri = parameters.get("post_logout_redirect_uri")
         if client and uri in client.post_logout_redirect_uris:
             return forget(redirect(uri, {"state": parameters.get("state")}))
@@ -47,10 +48,11 @@ class Logout:
             raise PageError("The sign-out request names two different applications.")
         return self._provider.config.client(client_id or (str(audience) if audience else None))
 
-    def _end(self, sid: object) -> None:
+    async def _end(self, sid: object) -> None:
         if isinstance(sid, str):
             self._provider.sessions.close(sid)
             self._provider.grants.revoke_session(sid)
+            await tell_clients(self._provider, sid)
 
 
 def _readable(query: str) -> dict[str, str]:

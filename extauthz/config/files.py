@@ -211,6 +211,12 @@ AppSecretFile = Annotated[
 OptionalSecretFile = Annotated[
     Secret | None, _file(read_secret, Program.EXTAUTHZ, optional=True), AfterValidator(_not_empty), FILE
 ]
+SharedSecretFile = Annotated[
+    Secret | None,
+    _file(read_secret, Program.EXTAUTHZ, Program.AGENT, optional=True),
+    AfterValidator(_not_empty),
+    FILE,
+]
 PublicKeyFile = Annotated[PublicKey | None, _file(read_public_key, Program.AGENT, optional=True), FILE]
 PrivateKeyFile = Annotated[PrivateKey | None, _file(read_private_key, Program.EXTAUTHZ)]
 EncryptionKeyFile = Annotated[

@@ -16,7 +16,9 @@ from extauthz.config.model import Config
 # TOKEN_HANDLER__APPS__SHOP__CLIENT_ID=... sets apps.shop.client_id.
 PREFIX = "TOKEN_HANDLER__"
 # Settings whose file ends in _file, and whose value may come from the environment instead.
-SECRETS = frozenset({"client_secret", "client_key", "encryption_key", "previous_encryption_key", "shared_secret"})
+SECRETS = frozenset(
+    {"client_secret", "client_key", "encryption_key", "password", "previous_encryption_key", "shared_secret"}
+)
 
 
 def load(path: Path, program: Program, environ: Mapping[str, str]) -> Config:

@@ -13,6 +13,7 @@ from extauthz.config.files import OptionalSecretFile, PemFile, Program, loading,
 from extauthz.config.grpc_server import GrpcServer, require_fast
 from extauthz.config.listening import PREFIX, of_worker
 from extauthz.config.section import Section
+from extauthz.config.shared import RedisConfig, RevocationsConfig
 from extauthz.config.values import MAX_PORT, AppName, HeaderPrefix, Listener, is_loopback
 
 
@@ -167,7 +168,16 @@ class Config(Section):
     extauthz: ProxyConfig = ProxyConfig()
     agent: AgentConfig = AgentConfig()
     log: LogConfig = LogConfig()
+    redis: Annotated[RedisConfig | None, Field(description="shared by all replicas of both programs")] = None
+    revocations: RevocationsConfig = RevocationsConfig()
     apps: Annotated[dict[AppName, AppConfig], Field(min_length=1)]
+
+    @field_validator("revocations")
+    @classmethod
+    def _one_source(cls, revocations: RevocationsConfig, info: ValidationInfo) -> RevocationsConfig:
+        if revocations.file is not None and info.data.get("redis") is not None:
+            raise ValueError("there is redis, which carries revocations: take file out, or redis")
+        return revocations
 
     @field_validator("apps")
     @classmethod

@@ -153,7 +153,9 @@ def opened(case: Case) -> str:
     token = f"{with_key}a token of {len(found.token)} characters"
     if not found.issued_at and not found.session_id:
         return token  # the format holds nothing else
-    return f"{token}, issued {moment(found.issued_at)}, session {clean(found.session_id[:SHOWN_OF_SESSION])}..."
+    unknown = f"; whether it was ended is not known: {clean(case.witness.unknown)}" if case.witness.unknown else ""
+    session = clean(found.session_id[:SHOWN_OF_SESSION])
+    return f"{token}, issued {moment(found.issued_at)}, session {session}...{unknown}"
 
 
 def upstream_token(case: Case) -> str:

@@ -50,6 +50,7 @@ STAGES: Mapping[Reason, Stage] = {
     Reason.MALFORMED_COOKIE: Stage.COOKIE,
     Reason.UNKNOWN_COOKIE_KEY: Stage.COOKIE,
     Reason.UNDECRYPTABLE_COOKIE: Stage.OPEN,
+    Reason.SESSION_REVOKED: Stage.OPEN,
     Reason.AS_UNREACHABLE: Stage.UPSTREAM_TOKEN,
     Reason.AS_TIMEOUT: Stage.UPSTREAM_TOKEN,
     Reason.AS_ERROR: Stage.UPSTREAM_TOKEN,

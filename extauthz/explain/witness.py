@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from extauthz.authorizer import App, Authorizer, OpensCookies, Pending
 from extauthz.build import build_apps, build_issuer, build_memory
-from extauthz.config import AppConfig, Config
+from extauthz.config import AppConfig, Config, Program
 from extauthz.cookies.access_token import AccessToken
 from extauthz.decision import Credential, Decision
 from extauthz.explain.stage import Stage
@@ -20,6 +20,9 @@ from extauthz.outcome import Refused, UpstreamToken
 from extauthz.policy import OPAQUE, Policy, Rule
 from extauthz.reason import Reason
 from extauthz.request import Request
+from extauthz.revocations.revocations import Revocations, RevocationsUnavailable
+from extauthz.revocations.source import build_revocations
+from extauthz.revocations.watch import NoWatch
 from extauthz.upstream import OneForAll, UpstreamWay
 
 
@@ -34,7 +37,10 @@ class World:
 
 @dataclass(slots=True, kw_only=True)
 class Witness:
-    """What was seen. `begun`: the last stage that was seen to begin; `asked`: not stopped short of asking."""
+    """What was seen. `begun`: the last stage that was seen to begin; `asked`: not stopped short of asking.
+
+    `unknown`: why it is not known which sessions have ended.
+    """
 
     begun: Stage = Stage.REQUEST
     asked: bool = True
@@ -42,6 +48,7 @@ class Witness:
     outcome: UpstreamToken | Refused | None = None
     seconds: float = 0.0
     told: str = ""
+    unknown: str = ""
 
     def trouble(self, app: str, reason: Reason, error: Exception) -> None:
         """Keep what may be shown: our own words, of anything else only the type."""
@@ -71,7 +78,9 @@ async def decide(config: Config, request: Request, *, live: bool, world: World) 
             stack.push_async_callback(issuer.http.aclose)
         built = build_apps(config, issuers, wall=world.wall)
         apps = [_watched(app, witness, live, world) for app in built]
-        authorizer = Authorizer(apps, build_memory(config, world.steady), witness, world.wall)
+        revocations = await _revocations(config, witness, world)
+        memory = build_memory(config, world.steady)
+        authorizer = Authorizer(apps, memory, witness, world.wall, revocations=revocations)
         found = authorizer.decide(request)
         # Each call is bounded as in the server; Envoy's own deadline, which comes with its question, we do not know.
         decision = await authorizer.complete(found) if isinstance(found, Pending) else found
@@ -84,6 +93,18 @@ async def decide(config: Config, request: Request, *, live: bool, world: World) 
         witness=witness,
         now=world.wall(),
     )
+
+
+async def _revocations(config: Config, witness: Witness, world: World) -> Revocations:
+    """What the proxies know; where that cannot be read now, nothing, and that is told."""
+    revocations = build_revocations(config, Program.EXTAUTHZ, world.wall, NoWatch())
+    try:
+        await revocations.read()
+    except RevocationsUnavailable as error:
+        witness.unknown = str(error)
+    finally:
+        await revocations.stop()
+    return revocations
 
 
 def _watched(app: App, witness: Witness, live: bool, world: World) -> App:

@@ -45,6 +45,7 @@ class Browser:
     """One person's browser; `base` is the agent's host, `path` the agent's path, `origin` the page's."""
 
     def __init__(self, agent: ASGIApp, *, base: str, path: str, origin: str) -> None:
+        self.agent, self.base = agent, base
         self._client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=agent), base_url=base)
         self.path, self.origin = path, origin
         self.cookies: dict[Kept, str] = {}

@@ -1,7 +1,7 @@
 """The authorization server as the agent reaches it: the mock provider, every request noted, any answer replaced."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,6 +20,7 @@ class Server(httpx2.AsyncBaseTransport):
         self.requests: list[httpx2.Request] = []
         self.answers: dict[str, Answer] = {}
         self.down = False
+        self._before_answer: dict[str, Callable[[], Awaitable[None]]] = {}
         self._signed_in = ""  # the person's cookie at the provider
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -28,6 +29,9 @@ class Server(httpx2.AsyncBaseTransport):
         self.requests.append(request)
         if self.down:
             raise httpx2.ConnectError("no route", request=request)
+        happens = self._before_answer.pop(request.url.path, None)
+        if happens is not None:
+            await happens()
         answer = self.answers.get(request.url.path)
         if answer is None:
             return await self._provider.handle_async_request(request)
@@ -73,6 +77,16 @@ class Server(httpx2.AsyncBaseTransport):
     async def control(self, name: str) -> Any:
         """What the provider remembers: its counters, or its secrets."""
         return (await self._person.get(f"/_control/{name}")).json()
+
+    async def logout_token(self, client_id: str, claims: Mapping[str, object], typ: str = "logout+jwt") -> str:
+        """A logout token of the provider's, with `claims` over the usual ones."""
+        wish = {"client_id": client_id, "claims": claims, "typ": typ}
+        reply = await self._person.post("/_control/logout-token", content=json.dumps(wish))
+        return str(reply.raise_for_status().json()["logout_token"])
+
+    def answer_after(self, path: str, happens: Callable[[], Awaitable[None]]) -> None:
+        """Let something happen while the agent waits for the answer of `path`, once."""
+        self._before_answer[path] = happens
 
     async def key_id(self) -> str:
         """The name of the provider's signing key."""

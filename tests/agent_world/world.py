@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,18 +14,21 @@ import httpx2
 import yaml
 from starlette.applications import Starlette
 
-from agent.__main__ import build_api, build_issuer
+from agent.__main__ import build_api, build_issuer, build_shared
 from agent.app import Served, create_app
+from agent.backchannel import BackChannelLogout
 from agent.relying_party import RelyingParty
+from agent.shared import Shared
 from agent.v1 import V1
 from agent.v2 import V2
 from agent_world.browser import Browser, read
 from agent_world.server import Server, form_of
 from demo.idp import Client, IdpConfig, create_idp
-from extauthz.config import AppConfig, LogConfig, Program, load
+from extauthz.config import Config, LogConfig, Program, load
 from extauthz.cookies.aes_gcm import KeyRing
 from extauthz.cookies.hpke import PrivateKey
 from extauthz.cookies.keys import new_key_pair, new_session_key, read_private_key, read_session_key
+from extauthz.cookies.purpose import Purpose
 from extauthz.telemetry import Log, logger
 
 ISSUER = "https://login.test"
@@ -41,11 +44,16 @@ START = 1_800_000_000.0
 
 @dataclass(kw_only=True)
 class World:
-    """`apps` and `ring`: what the program was built with; `private_key`: the proxy's; `log`: what was written."""
+    """`apps`, `shared`, `ring`: what the program was built with, from files in `folder`.
 
+    `private_key`: the proxy's; `log`: what was written.
+    """
+
+    folder: Path
     clock: list[float]
     server: Server
     apps: Mapping[str, Served]
+    shared: Shared
     agent: Starlette
     private_key: PrivateKey
     ring: KeyRing
@@ -57,6 +65,13 @@ class World:
         api = self.apps["shop"].api
         assert isinstance(api, V1 | V2)
         return api.relying_party
+
+    @property
+    def back_channel(self) -> BackChannelLogout:
+        """What the provider calls for the shop."""
+        api = self.apps["shop"].api
+        assert isinstance(api, V2)
+        return api.back_channel
 
     def browser(self) -> Browser:
         """A browser without cookies, at the shop's page."""
@@ -73,6 +88,18 @@ class World:
     def lines(self) -> list[dict[str, Any]]:
         """The log, line by line."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+    def purpose(self, cookie: str) -> Purpose:
+        """What a cookie of the shop's is sealed for."""
+        return Purpose("shop", cookie)
+
+    def replica(self) -> "World":
+        """Another process with the same settings, over the same provider."""
+        config = load(self.folder / "token-handler.yaml", Program.AGENT, {})
+        log = Log(logger(LogConfig(level="debug", format="json"), stream := io.StringIO()))
+        apps, shared = _served(config, self.server, self.clock, log)
+        agent = create_app(list(apps.values()), log)
+        return replace(self, apps=apps, shared=shared, agent=agent, log=stream)
 
     async def start(self, browser: Browser, extra: Mapping[str, str] | None = None) -> str:
         """Begin a login; the authorization URL."""
@@ -98,14 +125,15 @@ def create_world(
     folder: Path,
     *,
     jwks: Mapping[str, object] | None = None,
+    top: Mapping[str, object] | None = None,
     encryption_jwk: Mapping[str, str] | None = None,
     beside: World | None = None,
     **settings: Any,
 ) -> World:
     """A fresh world; `settings` are added to the shop's, None removes one.
 
-    `jwks`: the shop's client has no secret; `encryption_jwk`: the key it has registered to be encrypted for; `beside`:
-    not so fresh, but another agent at that world's provider and on its clock.
+    `jwks`: the shop's client has no secret; `encryption_jwk`: the key it has registered to be encrypted for; `top`:
+    settings beside `apps`; `beside`: not so fresh, but another agent at that world's provider and on its clock.
     """
     clock = [START] if beside is None else beside.clock
     private, public = new_key_pair("x25519")
@@ -113,17 +141,18 @@ def create_world(
     (folder / "public.pem").write_bytes(public)
     (folder / "session.key").write_bytes(session_key)
     (folder / "secret").write_text(SECRET)
-    (folder / "token-handler.yaml").write_text(yaml.safe_dump({"apps": _apps(settings)}))
+    (folder / "token-handler.yaml").write_text(yaml.safe_dump({"apps": _apps(settings), **(top or {})}))
     config = load(folder / "token-handler.yaml", Program.AGENT, {})
+    log = Log(logger(LogConfig(level="debug", format="json"), stream := io.StringIO()))
     provider = IdpConfig(issuer=ISSUER, clients=_clients(settings, jwks, encryption_jwk), clock=lambda: clock[0])
     server = Server(create_idp(provider, control=True), ISSUER) if beside is None else beside.server
-    stream = io.StringIO()
-    log = Log(logger(LogConfig(level="debug", format="json"), stream))
-    apps = {name: _served(name, app, server, clock, log) for name, app in config.apps.items()}
+    apps, shared = _served(config, server, clock, log)
     return World(
+        folder=folder,
         clock=clock,
         server=server,
         apps=apps,
+        shared=shared,
         agent=create_app(list(apps.values()), log),
         private_key=read_private_key(private),
         ring=KeyRing([read_session_key(session_key)]),
@@ -172,7 +201,9 @@ def _clients(
     )
 
 
-def _served(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, clock: list[float], log: Log) -> Served:
+def _served(
+    config: Config, transport: httpx2.AsyncBaseTransport, clock: list[float], log: Log
+) -> tuple[dict[str, Served], Shared]:
     """As the program builds it, on our transport and our clock."""
 
     def now() -> float:
@@ -180,5 +211,10 @@ def _served(name: str, app: AppConfig, transport: httpx2.AsyncBaseTransport, clo
 
     # The composition root reads the time module once; from then on its clocks are ours.
     with patch("agent.__main__.time", SimpleNamespace(time=now, monotonic=now)):
-        api = build_api(name, app, build_issuer(app, transport), log)
-    return Served(name=name, path=app.agent_path, api=api, origins=app.origins)
+        shared = build_shared(config, log)
+        apis = {
+            name: build_api(name, app, build_issuer(app, transport), shared, log) for name, app in config.apps.items()
+        }
+    apps = config.apps.items()
+    served = {name: Served(name=name, path=app.agent_path, api=apis[name], origins=app.origins) for name, app in apps}
+    return served, shared

@@ -44,7 +44,9 @@ def envoy_image() -> str:
 def product_image(wheel: Path | None = None) -> str:
     """Return the product's image, by its Dockerfile, from `wheel` or else from the checkout itself."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
-    requirements = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+    product = project["project"]
+    requirements = [*project["build-system"]["requires"], *product["dependencies"]]
+    requirements += product["optional-dependencies"]["redis"]
     with _context() as context:
         for name in _CONTEXT:
             _copy(CHECKOUT / name, context / name)

@@ -43,6 +43,7 @@ SNIPPETS = {
     "two apps": [(CONFIGURATION, "two apps")],
     "with TLS": [(README, "configuration"), (CONFIGURATION, "tls")],
     "with mint": [(README, "configuration"), (CONFIGURATION, "mint")],
+    "with revocations": [(README, "configuration"), (CONFIGURATION, "revocations")],
     "with HTTP doors": [(README, "configuration"), (GATEWAYS, "http doors")],
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import yaml
 from click.testing import Result
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from explain.world import COOKIE, GOOD, URL, Bench, verdict
@@ -17,6 +18,7 @@ from proxy_world.authorization_server import DISCOVERY, INTROSPECT, JWKS, token
 from extauthz.config import Config, Program, load
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.envelope import pack
+from extauthz.cookies.marks import Kind, mark
 from extauthz.explain import curl, typed
 from extauthz.explain.command import Options
 from extauthz.explain.stage import Stage
@@ -26,6 +28,8 @@ from extauthz.explain.witness import Witness, World, decide
 from extauthz.oauth.issuer import Issuer
 from extauthz.outcome import Bearer, UpstreamToken
 from extauthz.reason import Reason
+from extauthz.revocations.file import RevocationFile
+from extauthz.revocations.known import Revocation
 
 CANARY = "canary-7f3a"
 CLIENT_SECRET = "s3cr3t-of-the-shop"
@@ -94,12 +98,23 @@ def by_request(folder: Path) -> list[Result]:
         [*FULL, "-X", "OPTIONS", "-H", "access-control-request-method: PUT"],
     ]
     results = [where.explain("curl", *line) for line in words]
+    results.append(ended(folder / "ended"))
     results.append(where.explain("--context", f"colour={CANARY}", "curl", *FULL, *cookie))
     introspecting = bench(folder / "bearer", bearer="introspect")
     results += [
         introspecting.explain("curl", *FULL, "--oauth2-bearer", text) for text in (CANARY, f"{CANARY} {CANARY}")
     ]
     return [*results, *by_double_submit(folder / "v1")]
+
+
+def ended(folder: Path) -> Result:
+    """A session somebody has logged out of."""
+    where = bench(folder)
+    settings = yaml.safe_load(where.config.read_text()) | {"revocations": {"file": "revocations.jsonl"}}
+    where.config.write_text(yaml.safe_dump(settings))
+    revocation = Revocation(mark("shop", Kind.SESSION, f"sid-{CANARY}"), 2**45, 2**46)
+    asyncio.run(RevocationFile(folder / "revocations.jsonl", where.server.clock).tell(revocation))
+    return where.explain("curl", *FULL, "-b", f"{COOKIE}={sealed(where)}")
 
 
 def by_double_submit(folder: Path) -> list[Result]:

@@ -1,5 +1,6 @@
 """Each way a request can go, told step by step: where it ends, for which reason, and what was to be seen."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -12,10 +13,13 @@ from explain.world import COOKIE, GOOD, OPAQUE, SESSION, URL, Bench, facts, stat
 from extauthz.config import AppConfig
 from extauthz.cookies.access_token import SealedAccessTokens
 from extauthz.cookies.envelope import pack
+from extauthz.cookies.marks import Kind, mark
 from extauthz.explain.stage import STAGES, Stage
 from extauthz.explain.witness import World
 from extauthz.oauth.issuer import Issuer
 from extauthz.reason import ADVICE, ANSWERS, Reason
+from extauthz.revocations.file import RevocationFile
+from extauthz.revocations.known import Revocation
 
 NAMES = [stage.label for stage in Stage]
 
@@ -166,6 +170,35 @@ def test_a_cookie_that_does_not_open(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     said = ends_at(bench.curl(cookie=bench.sealed(cookie="other")), "open", Reason.UNDECRYPTABLE_COOKIE)
     assert f"app shop, cookie {COOKIE}" in said
+
+
+def ended(where: Bench) -> None:
+    """Somebody has logged out."""
+    revocation = Revocation(mark("shop", Kind.SESSION, SESSION), 2**45, 2**46)
+    asyncio.run(RevocationFile(where.folder / "revocations.jsonl", where.server.clock).tell(revocation))
+
+
+def test_a_session_that_was_ended(tmp_path: Path) -> None:
+    """What the proxies are told by the file, explain reads there; nobody is asked about the token."""
+    bench = Bench(tmp_path, {"revocations.file": "revocations.jsonl"})
+    assert verdict(bench.curl()) == "would ask the authorization server"
+    ended(bench)
+    said = ends_at(bench.curl(options=("--live",)), "open", Reason.SESSION_REVOKED)
+    assert f"session {SESSION[:4]}..." in said
+    assert bench.server.asked == []
+
+
+def test_revocations_that_cannot_be_read(tmp_path: Path) -> None:
+    """Then it is told that they are not known, and the rest all the same."""
+    bench = Bench(tmp_path, {"revocations.file": "revocations.jsonl"})
+    (tmp_path / "revocations.jsonl").mkdir()
+    loop = bench.curl()
+    assert loop.exit_code == 2  # a folder there is a mistake of the configuration's
+    (tmp_path / "revocations.jsonl").rmdir()
+    (tmp_path / "revocations.jsonl").symlink_to("revocations.jsonl")
+    said = facts(bench.curl(), "open")
+    assert "whether it was ended is not known" in said
+    assert "symbolic links" in said
 
 
 def test_a_cookie_with_something_else_in_it(tmp_path: Path) -> None:

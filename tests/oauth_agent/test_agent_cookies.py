@@ -126,7 +126,7 @@ async def test_the_proxy_opens_the_access_token_s_cookie(tmp_path: Path, setting
     browser = await world.log_in()
     name = LINES[setting]["at"].partition("=")[0]
     plaintext = json.loads(opener(world, name).open(browser.value(name) or ""))
-    assert sorted(plaintext) == ["at", "iat", "sid"]
+    assert sorted(plaintext) == ["at", "beg", "iat", "m", "sid"]
     assert plaintext["iat"] == int(world.clock[0])
     assert plaintext["at"] in (await world.server.control("secrets"))["values"]
     assert plaintext["at"].startswith("_0XA_")

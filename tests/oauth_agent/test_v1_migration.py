@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agent.__main__ import build_api, build_issuer
+from agent.__main__ import build_api, build_issuer, build_shared
 from agent.v1 import V1
 from demo.settings import merge
 from extauthz.config import LogConfig, Program, load
@@ -24,7 +24,9 @@ def test_the_configuration_serves_for_both_programs(program: Program, tmp_path: 
     for name, contents in {"encryption.key": "0123456789abcdef" * 4, "client-secret": "x", "agent-secret": "y"}.items():
         (tmp_path / "secrets" / name).write_text(contents)
     (tmp_path / "token-handler.yaml").write_text(yaml.safe_dump(merge(proxy, agent)))
-    app = load(tmp_path / "token-handler.yaml", program, {}).apps["shop"]
+    config = load(tmp_path / "token-handler.yaml", program, {})
+    app = config.apps["shop"]
     assert app.api_version == "v1"
     if program is Program.AGENT:
-        assert isinstance(build_api("shop", app, build_issuer(app), Log(logger(LogConfig()))), V1)
+        log = Log(logger(LogConfig()))
+        assert isinstance(build_api("shop", app, build_issuer(app), build_shared(config, log), log), V1)

@@ -74,6 +74,8 @@ class Case:
     # Only some doors can say it: route settings travel over gRPC alone; a map has neither lines nor bytes.
     by_map: bool = True
     over_http: bool = field(default=True)
+    # Whether the session was ended before the request came.
+    ended: bool = False
     # An opaque token nobody has called good is not remembered.
     remembered: bool = True
 
@@ -82,6 +84,8 @@ class Case:
         proxy = Proxy(self.policies)
         proxy.upstream.answer = self.answer
         proxy.opener.rejects, proxy.opener.fails = self.rejects, self.fails
+        if self.ended:
+            proxy.end_session()
         return proxy
 
 
@@ -160,6 +164,13 @@ CASES = {
     "a cookie that does not open": refused(
         Reason.UNDECRYPTABLE_COOKIE, 401, ask(), fails=InvalidCookie(Defect.UNDECRYPTABLE)
     ),
+    "a session that was ended": refused(Reason.SESSION_REVOKED, 401, ask(), ended=True),
+    "a session that was ended, on an optional path": refused(
+        Reason.SESSION_REVOKED, 401, ask(path="/feed"), ended=True
+    ),
+    "a session that was ended, the opaque way": refused(Reason.SESSION_REVOKED, 401, ask(path="/me"), ended=True),
+    "a session that was ended, in a dry run": passes(ask(), "dry_run", policies=(DRY,), ended=True),
+    "a session that was ended, on a public path": passes(ask(path="/public"), "auth_off", ended=True),
     "a bad cookie on an optional path": refused(
         Reason.MALFORMED_COOKIE, 401, ask(path="/feed"), rejects=InvalidCookie(Defect.MALFORMED)
     ),

@@ -9,6 +9,7 @@ from extauthz.authorizer import App, Authorizer, Memory, OpensCookies, Pending
 from extauthz.cache import Cache
 from extauthz.config import LogConfig
 from extauthz.cookies.access_token import AccessToken
+from extauthz.cookies.marks import Kind, mark
 from extauthz.decision import BEARER_JWT, Decision
 from extauthz.doors.desk import Desk
 from extauthz.metrics import Metrics
@@ -16,11 +17,15 @@ from extauthz.outcome import Bearer, Outcome, Refused, UpstreamToken
 from extauthz.policy import Policy, Rule
 from extauthz.reason import Reason
 from extauthz.request import Request
+from extauthz.revocations.known import Revocation
+from extauthz.revocations.revocations import Revocations
+from extauthz.revocations.watch import NoWatch
 from extauthz.telemetry import Log, logger
 from extauthz.upstream import OneForAll
 from proxy_world.asking import SHOP
 
 NOW = 1_000_000.0
+FOREVER = 2**50
 
 
 @dataclass
@@ -35,10 +40,15 @@ class Clock:
 
 @dataclass
 class FakeOpener:
-    """Opens every cookie to a token of its own name; `rejects` is raised by `admit`, `fails` by `open`."""
+    """Opens every cookie to a token and a session of its own name; `rejects` is raised by `admit`, `fails` by `open`.
+
+    `marks` and `began` are what the sessions are known by besides, and since when they are.
+    """
 
     rejects: Exception | None = None
     fails: Exception | None = None
+    marks: tuple[str, ...] = ()
+    began: int = int(NOW * 1000)
     opened: list[str] = field(default_factory=list)
 
     def admit(self, value: str) -> None:
@@ -52,7 +62,9 @@ class FakeOpener:
         self.opened.append(value)
         if self.fails is not None:
             raise self.fails
-        return AccessToken(token=f"opaque-{value}", issued_at=int(NOW), session_id="s")
+        return AccessToken(
+            token=f"opaque-{value}", issued_at=int(NOW), session_id=value, marks=self.marks, began=self.began
+        )
 
 
 @dataclass
@@ -110,6 +122,7 @@ class Proxy:
         self.opener, self.upstream, self.report = FakeOpener(), FakeUpstream(), FakeReport()
         self.cache: Cache[Outcome] = Cache(max_entries=1000, max_bytes=1_000_000, clock=self.steady)
         self.refusals: Cache[Outcome] = Cache(max_entries=100, max_bytes=1_000_000, clock=self.steady)
+        self.revocations = Revocations(None, keep_seconds=3600, clock=self.clock, watch=NoWatch())
         self._policies, self._max_seconds, self._stale_seconds = policies, max_seconds, stale_seconds
         self._claims, self.chance = claims, 0.0
         self.use(self.opener)
@@ -129,7 +142,13 @@ class Proxy:
             for policy in self._policies
         ]
         memory = Memory(self.cache, self.refusals)
-        self.authorizer = Authorizer(apps, memory, self.report, self.clock, chance=lambda: self.chance)
+        self.authorizer = Authorizer(
+            apps, memory, self.report, self.clock, chance=lambda: self.chance, revocations=self.revocations
+        )
+
+    def end_session(self, cookie: str = "sealed") -> None:
+        """End the shop's session of this cookie, as its agent would."""
+        self.revocations.known.add(Revocation(mark("shop", Kind.SESSION, cookie), int(self.clock.now * 1000), FOREVER))
 
     def wait(self, seconds: float) -> None:
         """Let time pass, on the wall and in the machine."""

@@ -46,6 +46,12 @@ class IdpControl:
         """Sign with a new key from now on."""
         self._post("rotate-keys", {})
 
+    def logout_token(self, client_id: str, **claims: object) -> str:
+        """A logout token for the test to send, with `claims` over the usual ones."""
+        wish = {"client_id": client_id, "claims": claims}
+        answer = httpx2.post(f"{self._base()}/logout-token", json=wish).raise_for_status()
+        return str(answer.json()["logout_token"])
+
     def secrets(self) -> list[str]:
         """Every token, code, JWT and secret it has issued or seen."""
         values: list[str] = httpx2.get(f"{self._base()}/secrets").raise_for_status().json()["values"]
