@@ -10,7 +10,11 @@ from extauthz.config import AppConfig
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "spa.md").read_text()
 DESCRIPTION = document("v2")
-CALLS = {path.removeprefix("/"): operation for path, _, operation in operations(DESCRIPTION)}
+CALLS = {
+    path.removeprefix("/"): operation
+    for path, _, operation in operations(DESCRIPTION)
+    if operation["tags"] != ["server"]
+}
 EVERYWHERE = {"not_found": "404", "method_not_allowed": "405"}
 
 

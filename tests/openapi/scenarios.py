@@ -83,9 +83,9 @@ def slowly(call: str) -> Scenario[B]:
     return _patched("POST", call, "agent.forms.asyncio.timeout", TimeoutError())
 
 
-def broken(method: str, call: str) -> Scenario[B]:
+def broken(method: str, call: str, part: str = "agent.guard.require_trusted_origin") -> Scenario[B]:
     """Something fails for a reason nobody has thought of."""
-    return _patched(method, call, "agent.guard.require_trusted_origin", ZeroDivisionError())
+    return _patched(method, call, part, ZeroDivisionError())
 
 
 def mode(**wishes: object) -> Happening:

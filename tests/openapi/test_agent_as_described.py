@@ -9,11 +9,15 @@ from schemathesis import Case
 
 # Cookies are of the situation.
 GENERATION = {"deterministic": True, "max-examples": 5, "database": "none", "with-security-parameters": False}
-# A well-formed authorization response is good only for a login under way, and of that schemathesis knows nothing.
-LOGIN_END = {"include-path": "/login/end", "checks": {"positive_data_acceptance": {"enabled": False}}}
+# A well-formed authorization response is good only for a login under way, and a logout token only if it is signed: of
+# that schemathesis knows nothing.
+MEANT = [
+    {"include-path": path, "checks": {"positive_data_acceptance": {"enabled": False}}}
+    for path in ("/login/end", "/backchannel-logout")
+]
 STAND = Stand()
 V1 = loaded(for_the_shop("v1"), STAND, generation=GENERATION)
-V2 = loaded(for_the_shop("v2"), STAND, generation=GENERATION, operations=[LOGIN_END])
+V2 = loaded(for_the_shop("v2"), STAND, generation=GENERATION, operations=MEANT)
 
 
 @V2.parametrize()

@@ -1,15 +1,23 @@
 """How each answer that version 2 describes comes about: call, status, error code."""
 
-from agent_world import Browser
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+import httpx2
+from agent_world import Browser, World
 from openapi.scenarios import (
+    Happening,
     Scenario,
+    Site,
     away,
     broken,
     by_a_response,
     by_a_stranger,
     by_another_site,
     by_somebody,
+    inner,
     mode,
+    nothing,
     over,
     refusal,
     slowly,
@@ -17,6 +25,32 @@ from openapi.scenarios import (
 )
 
 from agent.flow import PERSON_NEEDED
+
+FORM = [("content-type", "application/x-www-form-urlencoded")]
+SUB = {"sub": "ada"}
+
+
+def by_the_server(claims: Mapping[str, object] = SUB, after: Happening = nothing) -> Scenario[Browser]:
+    """The provider says that Ada's sessions are over."""
+
+    async def scenario(site: Site[Browser]) -> httpx2.Response:
+        world = inner(site)
+        token = await world.server.logout_token("shop", {**SUB, **claims})
+        await after(world)
+        body = urlencode({"logout_token": token}).encode()
+        return await site.browser().send("POST", "backchannel-logout", body=body, headers=FORM)
+
+    return scenario
+
+
+async def ended_while_it_begins(world: World) -> None:
+    """The provider ends all of Ada's sessions just after it has given the tokens of a new one."""
+
+    async def tell() -> None:
+        assert (await by_the_server()(world)).is_success
+
+    world.server.answer_after("/token", tell)
+
 
 LARGE = mode(id_token_overrides={"groups": "g" * 4096})
 
@@ -39,6 +73,7 @@ ANSWERS: dict[str, dict[str, Scenario[Browser]]] = {
         "400 authorization_error": by_a_response(code="spent"),
         "400 invalid_id_token": by_a_response(after=mode(id_token_overrides={"aud": "admin"})),
         "401 unauthorized": by_a_response(garbage=True),
+        "401 session_expired": by_a_response(after=ended_while_it_begins),
         **{f"401 {word}": by_a_response(code="", error=word) for word in PERSON_NEEDED},
         "403 forbidden": by_another_site("POST", "login/end"),
         "408 request_timeout": slowly("login/end"),
@@ -70,6 +105,13 @@ ANSWERS: dict[str, dict[str, Scenario[Browser]]] = {
         "403 forbidden": by_another_site("POST", "logout"),
         "408 request_timeout": slowly("logout"),
         "500 server_error": broken("POST", "logout"),
+    },
+    "POST /backchannel-logout": {
+        "200": by_the_server(),
+        "400 invalid_request": by_the_server({"iss": "https://evil.test"}),
+        "408 request_timeout": slowly("backchannel-logout"),
+        "500 server_error": broken("POST", "backchannel-logout", "agent.backchannel.read_form"),
+        "503 temporarily_unavailable": by_the_server(after=away),
     },
 }
 UNKNOWN_SECONDS = mode(token_overrides={"expires_in": None, "refresh_token": None})
