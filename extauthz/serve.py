@@ -42,8 +42,8 @@ async def serve(config: Config, log: Log) -> None:
     _take_descriptors()
     issuers = {name: build_issuer(app, time.monotonic) for name, app in config.apps.items()}
     proxy = Proxy(config, issuers, log)
+    leave_alone()  # before anybody could be kept waiting by it
     await proxy.start()
-    leave_alone()
     for address in _open_to_strangers(config.extauthz.http):
         log.warn("open", address=address, detail="whoever reaches it can ask: set shared_secret_file or client_ca_file")
     server = chosen(config.extauthz.grpc_server, reflection=config.extauthz.reflection)
