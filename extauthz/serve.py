@@ -42,8 +42,8 @@ async def serve(config: Config, log: Log, seat: Seat | None = None) -> None:
     _take_descriptors()
     issuers = {name: build_issuer(app, time.monotonic) for name, app in config.apps.items()}
     proxy = Proxy(config, issuers, log, seat)
+    leave_alone()  # before anybody could be kept waiting by it
     await proxy.start()
-    leave_alone()
     if seat is None:
         log.warn_of_strangers(config.extauthz.http.open_to_strangers)
     server = chosen(config.extauthz.grpc_server, reflection=config.extauthz.reflection)

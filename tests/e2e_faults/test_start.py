@@ -47,7 +47,7 @@ def test_an_outage_at_the_start(world: LocalWorld) -> None:
     """Readiness names the app that waits; with the server comes readiness, and the first session is served."""
     assert ready(world) == (503, "waiting for the authorization server of shop\n")
     assert httpx2.get(f"{world.origin}/api/", headers={"token-handler-version": "1"}).status_code == 401
-    assert "connection refused" in world.log("extauthz").read_text()
+    until(lambda: "connection refused" in world.log("extauthz").read_text())
     world.start("idp")
     until(lambda: ready(world) == (200, "ok\n"))
     world.start("agent")

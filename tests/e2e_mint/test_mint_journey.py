@@ -10,6 +10,7 @@ import httpx2
 import pytest
 import yaml
 from worlds.idp import IdpControl, behaving
+from worlds.waiting import until
 
 from demo.browser import CUSTOM_HEADER, Browser
 from demo.settings import APP, Settings
@@ -94,7 +95,7 @@ def test_the_wrong_form_is_an_outage_and_no_logout(ada: Browser, idp: IdpControl
     """A server that answers otherwise than configured is 503, and the operator's log says what to change."""
     idp.misbehave(content_type="application/token-introspection+jwt")
     assert call(ada).status_code == 503
-    assert "introspection: jwt" in world.log("extauthz").read_text() + world.log("extauthz-2").read_text()
+    until(lambda: any("introspection: jwt" in world.log(name).read_text() for name in ("extauthz", "extauthz-2")))
 
 
 @pytest.mark.anyio
