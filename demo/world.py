@@ -99,6 +99,10 @@ class LocalWorld:
             process.kill()
             process.wait()
 
+    def process(self, program: str) -> "subprocess.Popen[bytes]":
+        """A program that was started."""
+        return self._running[program]
+
     def ended(self) -> str | None:
         """The name of a program that ended by itself."""
         return next((name for name, process in self._running.items() if process.poll() is not None), None)
