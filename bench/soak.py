@@ -1,14 +1,16 @@
 """A long load on the proxy behind a real Envoy: `python -m bench.soak --seconds 600`.
 
-People log in, call, and log out again; forged calls come between theirs; the identity provider restarts; and the
-connections between Envoy and the proxy are replaced all the while. What counts is an answer that is wrong: a call let
-through that should not be, or refused that should not be. A session ends with the provider that knew it, and a 503 is
-right while there is none.
+People log in, call, and leave; forged calls come between theirs; h2load calls as fast as it gets answers, so that the
+connections between Envoy and the proxy are replaced all the while; the identity provider restarts. What counts is an
+answer that is wrong: a call let through that should not be, or refused that should not be. A session ends with the
+provider that knew it, and a 503 is right while there is none.
 """
 
 import asyncio
 import json
+import re
 import resource
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -29,6 +31,7 @@ CALLS_OF_A_SESSION = 500
 PAUSE_SECONDS = 20.0  # from one outage of the provider to the next
 RECOVERY_SECONDS = 10.0  # after it the proxy probes a server that was down, and sessions of before may still end
 PATH = "/api/orders"
+CROWD = ("h2load", "-c8", "-m8", "-n4000")
 
 
 @dataclass
@@ -73,6 +76,8 @@ class Soak:
         async with asyncio.TaskGroup() as group:
             for _ in range(people):
                 group.create_task(self._person())
+            if shutil.which(CROWD[0]) is not None:
+                group.create_task(self._crowd())
             group.create_task(self._outages())
             group.create_task(self._memory())
 
@@ -84,6 +89,30 @@ class Soak:
                     await asyncio.sleep(0.2)  # the provider is away, and does not say until when
                 else:
                     await self._calls(client, session)
+
+    async def _crowd(self) -> None:
+        while not self.over():
+            begun, session = time.monotonic(), await asyncio.to_thread(self._log_in)
+            if session is None:
+                await asyncio.sleep(0.2)
+                continue
+            headers = (
+                "-H",
+                f"cookie: {AT}={session}",
+                *(f"-H{name}: {value}" for name, value in CUSTOM_HEADER.items()),
+            )
+            run = await asyncio.create_subprocess_exec(
+                *CROWD, *headers, self.world.origin + PATH, stdout=asyncio.subprocess.PIPE
+            )
+            told, _ = await run.communicate()
+            self._count_crowd(told.decode(), fair=self.tally.troubled() or begun < self.tally.outage_ended)
+
+    def _count_crowd(self, told: str, *, fair: bool) -> None:
+        for number, kind in re.findall(r"(\d+) ([2-5]xx|failed)", told):
+            self.tally.answers[f"crowd {kind}"] += int(number)
+            if kind != "2xx" and int(number) and not fair:
+                self.tally.wrongs += int(number)
+                self.tally.wrong = [*self.tally.wrong, f"crowd: {number} {kind}"][:20]
 
     def _log_in(self) -> str | None:
         with Browser(self.world.origin) as browser, suppress(httpx2.HTTPError, KeyError, ValueError):
