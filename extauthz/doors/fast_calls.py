@@ -22,7 +22,7 @@ class Call:
 
     method: Method
     since: float
-    timeout: float | None
+    timeout: float | None = None
     body: bytes | bytearray = b""
     begun: bool = False
     task: asyncio.Task[bytes] | asyncio.Task[None] | None = None
@@ -39,13 +39,14 @@ class Calls:
         self._open: dict[int, Call] = {}
         self._unread: dict[int, float] = {}  # answered, and since when the peer's window has had no room for it
         self._held = 0  # bytes of all messages in the making
+        self._bound = min(limits.message_bytes, limits.held_bytes)  # what is below is not looked at any closer
         self.opened = 0
-        self.last_opened = self._loop.time()
+        self.now = self.last_opened = self._loop.time()  # `now`: when what is being read was received
 
     def head(self, event: zttp.Request) -> None:
         """A call begins."""
         self.opened += 1
-        self.last_opened = self._loop.time()
+        self.last_opened = self.now
         call = self._call(event)
         if isinstance(call, Refusal):
             self._refuse(event.stream_id, call, ended=event.end_stream)
@@ -66,7 +67,7 @@ class Calls:
             call.body += event.data
         else:  # one buffer: a list of single bytes would weigh forty times as much as they
             call.body = bytearray(call.body) + event.data
-        if len(call.body) > self._limits.message_bytes or self._held > self._limits.held_bytes:
+        if self._held > self._bound and self._too_much(len(call.body)):
             self._refuse(event.stream_id, grpc.TOO_LARGE, ended=False)
 
     def end(self, stream_id: int) -> None:
@@ -74,13 +75,13 @@ class Calls:
         call = self._open.get(stream_id)
         if call is None:
             return
-        message = grpc.unframed(call.body)
-        self._held -= len(call.body)
-        call.body = b""
+        body, call.body = call.body, b""
+        self._held -= len(body)
+        message = grpc.unframed(body)
         if isinstance(message, Refusal):
             self._refuse(stream_id, message, ended=True)
         else:
-            wait = None if call.timeout is None else call.timeout - (self._loop.time() - call.since)
+            wait = None if call.timeout is None else call.timeout - (self.now - call.since)
             self._reply(stream_id, call, call.method(message, wait))
 
     def forget(self, stream_id: int) -> Call | None:
@@ -118,25 +119,26 @@ class Calls:
         for stream_id, since in [*self._unread.items()]:
             self._look_after(stream_id, late=now > since + self._limits.unread_seconds)
 
+    def _too_much(self, message_bytes: int) -> bool:
+        return message_bytes > self._limits.message_bytes or self._held > self._limits.held_bytes
+
     def _call(self, event: zttp.Request) -> Call | Refusal:
-        headers = dict(event.headers)
+        headers, method = dict(event.headers), self._methods.get(event.target)
         if not grpc.is_grpc(headers.get(b"content-type")):
             return grpc.NOT_GRPC
         if event.method != b"POST":
             return grpc.NOT_POST
-        method = self._methods.get(event.target)
         if method is None:
             return grpc.UNKNOWN_METHOD
         timeout = headers.get(b"grpc-timeout")
         if timeout is None:
-            return Call(method, self.last_opened, None)
+            return Call(method, self.now)
         wait = grpc.seconds(timeout)
-        return grpc.BAD_TIMEOUT if wait is None else Call(method, self.last_opened, wait)
+        return grpc.BAD_TIMEOUT if wait is None else Call(method, self.now, wait)
 
     def _reply(self, stream_id: int, call: Call, answer: Answer) -> None:
         if isinstance(answer, bytes):
-            self._send(stream_id, call, answer)
-            self._finish(stream_id)
+            self._finish(stream_id, self._send(stream_id, call, answer))
         elif isinstance(answer, Refusal):
             self._refuse(stream_id, answer, ended=True)
         elif isinstance(answer, Coroutine):
@@ -156,25 +158,24 @@ class Calls:
             self._send(stream_id, call, answer)
             self._wake()
 
-    def _send(self, stream_id: int, call: Call, message: bytes) -> None:
+    def _send(self, stream_id: int, call: Call, message: bytes) -> zttp.Stream:
         stream = self._h2.stream(stream_id)
         if not call.begun:
             call.begun = True
             stream.send_response(200, grpc.HEAD)
         stream.send_data(grpc.framed(message))
+        return stream
 
-    def _finish(self, stream_id: int, trailers: grpc.Headers = grpc.TRAILERS) -> None:
-        self.forget(stream_id)
-        stream = self._h2.stream(stream_id)
+    def _finish(self, stream_id: int, stream: zttp.Stream, trailers: grpc.Headers = grpc.TRAILERS) -> None:
+        self._open.pop(stream_id, None)
         stream.end_message(trailers)
         if stream.pending_bytes is not None:
             self._unread[stream_id] = self._loop.time()
 
     def _refuse(self, stream_id: int, refusal: Refusal, *, ended: bool) -> None:
-        call = self.forget(stream_id)
-        stream = self._h2.stream(stream_id)
+        call, stream = self.forget(stream_id), self._h2.stream(stream_id)
         if call is not None and call.begun:
-            self._finish(stream_id, refusal.trailers)
+            self._finish(stream_id, stream, refusal.trailers)
         else:
             stream.send_response(refusal.status, refusal.headers, end_stream=True)
         if not ended:  # RFC 9113 section 8.1: a complete answer, and no interest in the rest of the question

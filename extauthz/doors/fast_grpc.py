@@ -80,14 +80,13 @@ def framed(message: bytes) -> bytes:
 
 def unframed(body: bytes | bytearray) -> bytes | Refusal:
     """The one message of a request."""
-    if not body:
-        return NOT_ONE
-    if len(body) < PREFIX.size:
-        return CUT_OFF
+    missing = -len(body)
+    if missing > -PREFIX.size:
+        return CUT_OFF if body else NOT_ONE
     compressed, length = PREFIX.unpack_from(body)
+    missing += PREFIX.size + length
     if compressed:
         return COMPRESSED
-    missing = PREFIX.size + length - len(body)
     if missing:
         return CUT_OFF if missing > 0 else NOT_ONE
     return bytes(body[PREFIX.size :])

@@ -69,6 +69,7 @@ class Connection(asyncio.Protocol):
         """Answer what can be answered at once."""
         if self._stage is Stage.CLOSED:
             return
+        self._calls.now = self._loop.time()
         try:
             self._h2.receive_data(data)
             self._take()
@@ -131,17 +132,18 @@ class Connection(asyncio.Protocol):
             self._close_if_done()
 
     def _take(self) -> None:
-        while (event := self._h2.next_event()) is not zttp.NEED_DATA:
+        calls, next_event = self._calls, self._h2.next_event
+        while (event := next_event()) is not zttp.NEED_DATA:
             if isinstance(event, zttp.Data):
-                self._calls.body(event)
+                calls.body(event)
             elif isinstance(event, zttp.EndOfMessage):
-                self._calls.end(event.stream_id)
+                calls.end(event.stream_id)
             elif not isinstance(event, zttp.Request):
                 self._control(event)
             elif self._stage is Stage.LEAVING:  # nothing is done for it: another connection may have it
                 self._h2.stream(event.stream_id).reset(H2ErrorCode.REFUSED_STREAM)
             else:
-                self._calls.head(event)
+                calls.head(event)
 
     def _control(self, event: zttp.Event) -> None:
         self._control_frames += 1

@@ -19,17 +19,24 @@ if TYPE_CHECKING:
     from worlds.kinds import World
 
 
-@pytest.fixture(scope="session", params=["fast", "grpcio"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The journey is made with each of the servers that speak gRPC, all else with one; the image has grpcio alone."""
+    if "world" in metafunc.fixturenames:
+        contained = metafunc.config.getoption("--world") == "containers"
+        both = metafunc.module.__name__.endswith("test_journey")
+        servers = ["grpcio"] if contained else ["fast", "grpcio"] if both else ["fast"]
+        metafunc.parametrize("world", servers, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[World]":
-    """All programs, at the most talkative log level, the proxy on each of the servers that speak gRPC."""
+    """All programs, at the most talkative log level."""
     folder = tmp_path_factory.mktemp("world")
     with ExitStack() as stack:
-        if request.config.getoption("--world") == "local":
-            yield stack.enter_context(_local(folder, request.param))
-        elif request.param == "grpcio":
+        if request.config.getoption("--world") == "containers":
             yield stack.enter_context(_in_containers(stack, folder))
         else:
-            pytest.skip("the image has grpcio alone")
+            yield stack.enter_context(_local(folder, request.param))
 
 
 @pytest.fixture(autouse=True)
