@@ -10,7 +10,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 COPY pyproject.toml wheels* /wheels/
 RUN python3 -m venv --without-pip /opt/token-handler \
  && python3 -c "import tomllib; p = tomllib.load(open('/wheels/pyproject.toml', 'rb'))['project']; \
-print(*p['dependencies'], *p['optional-dependencies']['redis'], sep='\n')" \
+print(*p['dependencies'], *p['optional-dependencies']['fast'], *p['optional-dependencies']['redis'], sep='\n')" \
     > /wheels/requirements.txt \
  && python3 -m pip --python /opt/token-handler/bin/python install --requirement /wheels/requirements.txt
 # What to install, as pip writes it: the checkout, or a wheel in the context ("dist/NAME.whl").

@@ -10,9 +10,9 @@ from bench.figures import Figures
 # What a script may follow, and what each says. A number that could not be had is null.
 NUMBERS = {
     "inprocess_over_parse": "a cached decision without a server, as a multiple of parsing its question",
-    "fast_over_noop_zttp_cpu": "CPU of a Check: fast door over a bare zttp server",
-    "grpc_over_noop_grpcio_cpu": "CPU of a Check: gRPC door over a bare grpcio server",
-    "fast_checks_per_cpu_over_noop_grpcio": "Checks for a second of CPU: fast door over a bare grpcio server",
+    "fast_over_noop_zttp_cpu": "CPU of a Check: fast door over one that does nothing, on zttp",
+    "grpc_over_noop_grpcio_cpu": "CPU of a Check: gRPC door over one that does nothing, on grpcio",
+    "fast_checks_per_cpu_over_noop_grpcio": "Checks a second of CPU: fast door over one that does nothing, on grpcio",
     "mib_per_100k_sessions": "MiB for 100,000 remembered sessions",
     "two_workers_over_one": "Checks a second: two workers over one",
     "introspections_for_1000_concurrent_misses": "introspections when 1000 requests of a new session come at once",

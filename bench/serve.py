@@ -1,8 +1,8 @@
 """A server to be measured, in a process of its own: `python -m bench.serve SERVER ADDRESS`.
 
-`grpc` and `fast` are the proxy's doors with all that is behind them, but for the authorization server; the others
-answer every call with the same bytes and decide nothing. It prints a question that is let through, in hexadecimal
-digits, and serves until it is ended.
+`grpc` and `fast` are the proxy's doors with all that is behind them, but for the authorization server. `noop` servers
+have a Check that does nothing: the request is parsed, and an empty answer made. `bare zttp` has not even that: the same
+bytes for every call. It prints a question that is let through, in hexadecimal digits, and serves until it is ended.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ import zttp
 
 from bench.proxy import Proxy, proxy
 from bench.questions import as_reference
+from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from extauthz._pb.google.rpc.status_pb2 import Status
 from extauthz.config import LogConfig
 from extauthz.doors import messages
 from extauthz.doors.checks import SERVICE
@@ -49,13 +51,16 @@ async def our_fast(address: str, subject: Proxy, _answer: bytes) -> AsyncIterato
 
 
 @asynccontextmanager
-async def noop_grpcio(address: str, _subject: Proxy, answer: bytes) -> AsyncIterator[None]:
+async def noop_grpcio(address: str, _subject: Proxy, _answer: bytes) -> AsyncIterator[None]:
     """grpcio's server on asyncio, as little of it as answers a call."""
 
-    async def check(_message: bytes, _context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        return answer
+    async def check(
+        _request: CheckRequest, _context: grpc.aio.ServicerContext[CheckRequest, CheckResponse]
+    ) -> CheckResponse:
+        return CheckResponse(status=Status(code=0))
 
-    handler = grpc.method_handlers_generic_handler(SERVICE, {"Check": grpc.unary_unary_rpc_method_handler(check)})
+    method = grpc.unary_unary_rpc_method_handler(check, CheckRequest.FromString, CheckResponse.SerializeToString)
+    handler = grpc.method_handlers_generic_handler(SERVICE, {"Check": method})
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((handler,))
     server.add_insecure_port(address)
@@ -65,20 +70,31 @@ async def noop_grpcio(address: str, _subject: Proxy, answer: bytes) -> AsyncIter
 
 
 @asynccontextmanager
-async def noop_zttp(address: str, _subject: Proxy, answer: bytes) -> AsyncIterator[None]:
+async def noop_zttp(address: str, _subject: Proxy, _answer: bytes) -> AsyncIterator[None]:
     """zttp on a protocol of asyncio, as little of it as answers a call: no limits, no deadlines, no good-bye."""
-    body = b"\0" + len(answer).to_bytes(PREFIX_BYTES - 1, "big") + answer
-    host, _, port = address.rpartition(":")
-    server = await asyncio.get_running_loop().create_server(lambda: Noop(body), host, int(port))
-    async with server:
+
+    def check(body: bytes) -> bytes:
+        CheckRequest.FromString(body[PREFIX_BYTES:])
+        return _framed(CheckResponse(status=Status(code=0)).SerializeToString())
+
+    async with await _zttp(address, check):
         yield
 
 
-class Noop(asyncio.Protocol):
-    """One connection; `body` answers every request."""
+@asynccontextmanager
+async def bare_zttp(address: str, _subject: Proxy, answer: bytes) -> AsyncIterator[None]:
+    """The same, without a look at the request."""
+    body = _framed(answer)
+    async with await _zttp(address, lambda _: body):
+        yield
 
-    def __init__(self, body: bytes) -> None:
-        self._body = body
+
+class Answering(asyncio.Protocol):
+    """One connection; `check` makes the body of the answer from that of the request."""
+
+    def __init__(self, check: Callable[[bytes], bytes]) -> None:
+        self._check = check
+        self._bodies: dict[int, bytes] = {}
         self._h2 = zttp.Connection(zttp.SERVER, zttp.HTTP2)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -91,10 +107,12 @@ class Noop(asyncio.Protocol):
         """Answer what is complete, all in one write."""
         self._h2.receive_data(data)
         while (event := self._h2.next_event()) is not zttp.NEED_DATA:
-            if isinstance(event, zttp.EndOfMessage):
+            if isinstance(event, zttp.Data):
+                self._bodies[event.stream_id] = event.data  # a question fits into a frame
+            elif isinstance(event, zttp.EndOfMessage):
                 stream = self._h2.stream(event.stream_id)
                 stream.send_response(200, HEAD)
-                stream.send_data(self._body)
+                stream.send_data(self._check(self._bodies.pop(event.stream_id)))
                 stream.end_message(TRAILERS)
         self._flush()
 
@@ -104,10 +122,20 @@ class Noop(asyncio.Protocol):
             self._transport.write(data)
 
 
+async def _zttp(address: str, check: Callable[[bytes], bytes]) -> asyncio.Server:
+    host, _, port = address.rpartition(":")
+    return await asyncio.get_running_loop().create_server(lambda: Answering(check), host, int(port))
+
+
+def _framed(message: bytes) -> bytes:
+    return b"\0" + len(message).to_bytes(PREFIX_BYTES - 1, "big") + message
+
+
 Serving = Callable[[str, Proxy, bytes], AbstractAsyncContextManager[None]]
 SERVERS: dict[str, Serving] = {
     "noop grpcio": noop_grpcio,
     "grpc": our_grpc,
+    "bare zttp": bare_zttp,
     "noop zttp": noop_zttp,
     "fast": our_fast,
 }

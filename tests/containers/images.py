@@ -46,7 +46,7 @@ def product_image(wheel: Path | None = None) -> str:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
     product = project["project"]
     requirements = [*project["build-system"]["requires"], *product["dependencies"]]
-    requirements += product["optional-dependencies"]["redis"]
+    requirements += product["optional-dependencies"]["fast"] + product["optional-dependencies"]["redis"]
     with _context() as context:
         for name in _CONTEXT:
             _copy(CHECKOUT / name, context / name)
