@@ -22,10 +22,23 @@ class Wire:
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
+        self.reads = True
 
     def write(self, data: bytes) -> None:
         """Keep it."""
         self.writes.append(data)
+
+    def pause_reading(self) -> None:
+        """Note it."""
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        """Note it."""
+        self.reads = True
+
+    def is_closing(self) -> bool:
+        """Never."""
+        return False
 
     def get_extra_info(self, _name: str) -> None:
         """No TLS."""
@@ -87,3 +100,31 @@ async def test_many_who_waited_are_answered_together() -> None:
         assert len(proxy.upstream.asked) == 1
         begun = [f.stream_id for f in peer.heard if isinstance(f, HeadersFrame) and "END_STREAM" not in f.flags]
         assert begun == [*ids]
+
+
+async def test_who_does_not_read_is_not_read() -> None:
+    """While its answers pile up nothing more is taken from a peer; when it has read, it goes on."""
+    connection, wire = await known()
+    connection.pause_writing()
+    assert not wire.reads
+    connection.resume_writing()
+    assert wire.reads
+
+
+async def test_a_timeout_begins_with_the_head() -> None:
+    """Time that passed while the message came is not waited for again."""
+    waits: list[float | None] = []
+
+    def method(_message: bytes, wait: float | None) -> bytes:
+        waits.append(wait)
+        return b""
+
+    connection = Connection({CHECK.encode(): method}, set(), LIMITS)
+    connection.connection_made(cast("asyncio.Transport", Wire()))
+    connection.data_received(PREFACE + SettingsFrame(settings={}).serialize())
+    connection.data_received(head(1, grpc_timeout="10S").serialize())
+    connection._calls._open[1].since -= 5
+    connection.data_received(data(1, MESSAGE).serialize())
+    [wait] = waits
+    assert wait is not None
+    assert 0 < wait <= 5

@@ -211,8 +211,8 @@ async def test_a_malformed_timeout_is_told() -> None:
         assert (await peer.answer(1)).code == INTERNAL
 
 
-async def test_a_timeout_begins_with_the_head() -> None:
-    """Time that passed while the message came is time passed: nobody is asked any more."""
+async def test_no_time_is_no_wait() -> None:
+    """A caller that will not wait is told of trouble at once, and nobody is asked."""
     proxy = Proxy()
     proxy.upstream.gate = asyncio.Event()
     async with open_house(proxy=proxy) as house, house.peer() as peer:

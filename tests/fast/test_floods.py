@@ -100,7 +100,7 @@ async def test_a_peer_that_says_nothing() -> None:
 
 async def test_more_connections_than_allowed() -> None:
     """One too many is closed at once; when another has gone there is room again."""
-    async with open_house(Limits(connections=2)) as house:
+    async with open_house(Limits(connections=2, handshake_seconds=120)) as house:
         async with house.peer() as first, house.peer() as second:
             for peer in (first, second):
                 await peer.ask(1)

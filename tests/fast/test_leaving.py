@@ -126,7 +126,7 @@ async def test_a_stopped_door_finishes_what_is_under_way() -> None:
 
 async def test_watchers_do_not_keep_a_connection() -> None:
     """A stream without an end is ended when its connection is, and its client watches on the next one."""
-    async with open_house(Limits(calls=2)) as house, house.peer() as peer:
+    async with open_house(Limits(calls=2, grace_seconds=120)) as house, house.peer() as peer:
         await peer.say(head(1, path=WATCH), data(1, framed(b"")))
         await peer.ask(3)
         ping = await warned(peer)
