@@ -13,9 +13,9 @@ from starlette.requests import Request
 
 from agent import guard, issued
 from agent.api import Endpoint, Exchange, Members
-from agent.errors import AgentError, forbidden, invalid_request
-from agent.flow import Login, flow_of
+from agent.errors import AgentError, forbidden
 from agent.forms import cookies
+from agent.logins import take_login
 from agent.relying_party import LoggedIn, RelyingParty, SessionOver
 from agent.tokens import Tokens
 from agent.user_info import UserInfo
@@ -81,7 +81,7 @@ class V1:
         response = authorization_response(await read_json(call.request), self.origins, mode)
         if response is None:
             return self._page(call)
-        logged_in = await self.relying_party.finish(response, lambda state: self._take_login(call, state))
+        logged_in = await self.relying_party.finish(response, lambda state: take_login(call, self.jar, state))
         csrf = self._signed_in(call, logged_in)
         return {"handled": True, "isLoggedIn": True, "csrf": csrf}
 
@@ -147,18 +147,6 @@ class V1:
             # With half a session the page can change nothing; it asks for a login, and nothing may be left meanwhile.
             call.set_cookies.extend(self.jar.clear_session())
         return {"handled": False, "isLoggedIn": False}
-
-    def _take_login(self, call: Exchange, state: str) -> Login:
-        """The login `state` belongs to. It is used once, whatever comes of it (RFC 9700 section 4.2.4)."""
-        name = flow_of(state)
-        call.set_cookies.append(self.jar.clear_login(name))
-        try:
-            login = self.jar.login(cookies(call.request), name)
-        except InvalidCookie as error:
-            raise AgentError(401, "unauthorized", "the login cookie is not ours") from error
-        if login is None:
-            raise invalid_request("the response does not belong to a login under way")
-        return login
 
     def _signed_in(self, call: Exchange, logged_in: LoggedIn) -> str:
         before = None

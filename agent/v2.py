@@ -13,10 +13,10 @@ from starlette.requests import Request
 from agent import guard
 from agent.api import Endpoint, Exchange, Members
 from agent.backchannel import BackChannelLogout
-from agent.errors import AgentError, invalid_request
-from agent.flow import Login, flow_of
+from agent.errors import AgentError
 from agent.forms import cookies, read_form
 from agent.id_token import claims_for_app
+from agent.logins import take_login
 from agent.relying_party import RelyingParty, SessionOver
 from agent.set_cookies import CookieJar, RefreshToken, Session
 from agent.tokens import Tokens
@@ -66,7 +66,7 @@ class V2:
     async def login_end(self, call: Exchange) -> Members:
         """POST login/end: all parameters of the authorization response in, session cookies out."""
         given = await read_form(call.request)
-        logged_in = await self.relying_party.finish(given, lambda state: self._take_login(call, state))
+        logged_in = await self.relying_party.finish(given, lambda state: take_login(call, self.jar, state))
         tokens = logged_in.tokens
         # Nothing of an earlier session carries over: a new session id, and no refresh token of somebody else's.
         session_id = secrets.token_urlsafe(16)
@@ -142,18 +142,6 @@ class V2:
         with suppress(InvalidCookie):
             kept = self.jar.refresh_token(cookies(call.request))
         return held, kept
-
-    def _take_login(self, call: Exchange, state: str) -> Login:
-        """The login `state` belongs to. It is used once, whatever comes of it (RFC 9700 section 4.2.4)."""
-        name = flow_of(state)
-        call.set_cookies.append(self.jar.clear_login(name))
-        try:
-            login = self.jar.login(cookies(call.request), name)
-        except InvalidCookie as error:
-            raise AgentError(401, "unauthorized", "the login cookie is not ours") from error
-        if login is None:
-            raise invalid_request("the response does not belong to a login under way")
-        return login
 
     def _session(self, call: Exchange) -> Session | None:
         try:
