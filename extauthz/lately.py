@@ -22,6 +22,7 @@ COPIES = 4  # of what an answer sets: in the question, in the decision, in the b
 
 READ = frozenset({"authorization", "origin", "sec-fetch-site", CSRF_HEADER})
 READ_OF_OPTIONS = READ | {ASKED_METHOD, ASKED_HEADERS}
+NO_RULE = frozenset({"app"})  # all that a route may say without its path being looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,11 @@ class Lately:
     def question(self, request: Request) -> Hashable:
         """All that counts of a request."""
         headers, cookies = request.headers, request.cookies
+        path_counts = self._paths_differ or not request.context.keys() <= NO_RULE
         names = self._names_of_options if request.method == "OPTIONS" else self._names
         counts = (
             request.method,
-            request.path if self._paths_differ else bool(request.path),
+            request.path.partition("?")[:2] if path_counts else bool(request.path),
             request.host,
             cookies.lines,
             cookies.comma_joined,
