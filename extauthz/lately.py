@@ -18,7 +18,7 @@ from extauthz.rules.csrf import CSRF_HEADER
 # For the sessions seen last; what is remembered of all of them, the cache of outcomes bounds.
 MAX_ANSWERS = 4096
 MAX_BYTES = 32 * 1024 * 1024
-COPIES = 4  # of what an answer sets: in the question, in the decision, in the bytes of a door, and some of each apart
+COPIES = 4  # of what an answer sets: in the decision, in the bytes of a door, and some of each apart
 
 READ = frozenset({"authorization", "origin", "sec-fetch-site", CSRF_HEADER})
 READ_OF_OPTIONS = READ | {ASKED_METHOD, ASKED_HEADERS}
@@ -65,5 +65,12 @@ class Lately:
 
     def keep(self, question: Hashable, answer: Answer, seconds: float) -> None:
         """Give `answer` again for at most `seconds`."""
-        weight = COPIES * sum(len(value) for _, value in answer.decision.set_headers)
-        self._answers.put(question, answer, ttl=seconds, payload_bytes=weight)
+        set_headers = sum(len(value) for _, value in answer.decision.set_headers)
+        self._answers.put(question, answer, ttl=seconds, payload_bytes=COPIES * set_headers + _weight(question))
+
+
+def _weight(part: object) -> int:
+    """The characters in it: most of what a question says, a client chose."""
+    if isinstance(part, str):
+        return len(part)
+    return sum(map(_weight, part)) if isinstance(part, tuple | frozenset) else 0

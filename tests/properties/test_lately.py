@@ -13,7 +13,7 @@ from proxy_world.fakes import Proxy
 from extauthz.cookies.header import CookieHeader
 from extauthz.decision import Allow, Credential, conclude, examine
 from extauthz.identity import IdentityHeaders
-from extauthz.lately import READ, READ_OF_OPTIONS
+from extauthz.lately import MAX_BYTES, READ, READ_OF_OPTIONS
 from extauthz.outcome import Bearer, UpstreamToken
 from extauthz.policy import Cors, Policy, Route, Rule
 from extauthz.request import Request
@@ -149,3 +149,14 @@ async def test_cookies_of_two_sessions_are_told_apart() -> None:
         answer = await proxy.settle(replace(ask(), cookies=CookieHeader((f"{COOKIE}={name}",))))
         assert isinstance(answer, Allow)
         assert dict(answer.set_headers)["authorization"] == f"Bearer h.{name}.s"
+
+
+@pytest.mark.anyio
+async def test_long_questions_take_no_more_room_than_there_is() -> None:
+    """One session that asks with ever other long headers cannot make the proxy remember more than its bound."""
+    proxy = Proxy()
+    for number in range(1000):
+        for _ in range(2):
+            await proxy.settle(ask(sec_fetch_site=f"{number}{'x' * 50_000}"))
+    kept = proxy.authorizer._lately._answers
+    assert 1 < len(kept) < MAX_BYTES / 50_000
