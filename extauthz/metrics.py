@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.values import MultiProcessValue
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -46,13 +46,13 @@ class Metrics:
             "token_handler_revocations",
             "Sessions and users known to be logged out before their time",
             registry=self._registry,
-            multiprocess_mode="max",  # all workers hear the same; one may be behind
+            multiprocess_mode="livemax",  # all workers hear the same; one may be behind
         )
         self._heard = Gauge(
             "token_handler_revocations_up",
             "1 while revocations are heard of, 0 while their source is away, or there is none",
             registry=self._registry,
-            multiprocess_mode="min",
+            multiprocess_mode="livemin",
         )
         self._lost = Counter(
             "token_handler_revocations_failures",
@@ -100,6 +100,10 @@ class Together:
         """
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self._folder)
         values.ValueClass = MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
+
+    def forget(self, number: int) -> None:
+        """The process of that number is no more: what it counted stays, what it last knew does not."""
+        mark_process_dead(number, str(self._folder))  # type: ignore[no-untyped-call]
 
     def text(self) -> bytes:
         """All of it, to be scraped."""

@@ -118,7 +118,10 @@ class Parent:
 
     async def _gone(self, worker: Worker) -> None:
         await worker.end()
-        self._living.discard(worker)
+        if worker in self._living:  # or who heard of it first has seen to it, and another has its number now
+            self._living.discard(worker)
+            if self._together is not None:
+                self._together.forget(worker.number)
 
     async def _keep(self, place: int) -> None:
         """Whenever the worker of this place dies, start another."""

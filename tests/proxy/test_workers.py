@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx2
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from proxy_world.installation import Document, install, loaded, minimal, put
 from worlds.waiting import until
@@ -144,10 +145,8 @@ def test_an_open_door_is_told_once(tmp_path: Path) -> None:
     document = put(minimal(), LISTEN, [f"127.0.0.1:{port}"])
     put(put(document, "apps.shop.upstream", {"way": "opaque"}), "extauthz.drain_seconds", 0)
     put(document, "extauthz.http.listen", ["0.0.0.0:0"])
-    with serving(tmp_path, document) as lines:
-        said = [next_line(lines)]
-        while said[-1]["event"] != "serving":
-            said.append(next_line(lines))
+    with serving(tmp_path, document) as process:
+        said = lines_until(process, "serving")
     assert [line["event"] for line in said].count("open") == 1
 
 
@@ -186,6 +185,42 @@ def test_counters_of_several_processes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("counter*")) == ["counter_0.db", "counter_1.db"]
 
 
+def test_what_a_process_knew_ends_with_it(tmp_path: Path) -> None:
+    """Whether revocations are heard of, and how many, the living say; one that has left without has no word in it."""
+    together = Together(tmp_path)
+    for number, heard in enumerate([False, True]):
+        child = os.fork()
+        if child == 0:
+            together.count(number)
+            metrics = Metrics()
+            metrics.heard() if heard else metrics.lost()
+            metrics.revocations(3 if heard else 7)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    assert b"token_handler_revocations_up 0.0" in together.text()
+    together.forget(0)
+    said = together.text().decode().splitlines()
+    assert {"token_handler_revocations_up 1.0", "token_handler_revocations 3.0"} <= {*said}
+    assert "token_handler_revocations_failures_total 1.0" in said  # what was counted stays
+
+
+def test_the_old_workers_have_no_word_in_the_metrics_of_the_new(tmp_path: Path) -> None:
+    """Where SIGHUP mends the source of revocations, /metrics says so, though the workers before never heard of any."""
+    port = free_in_a_row(3)
+    document = put(minimal(), LISTEN, [f"127.0.0.1:{port}"])
+    put(document, "extauthz.operations.listen", [f"127.0.0.1:{port + 2}"])
+    put(put(document, "apps.shop.upstream", {"way": "opaque"}), "extauthz.drain_seconds", 0)
+    put(document, "redis.url", "redis://127.0.0.1:1")
+    with serving(tmp_path, document) as process:
+        lines_until(process, "serving")
+        assert "token_handler_revocations_up 0.0" in metrics(port + 2)
+        put(put(document, "redis", None), "revocations.file", "revocations")
+        (tmp_path / "token-handler.yaml").write_text(yaml.safe_dump(document))
+        process.send_signal(signal.SIGHUP)
+        lines_until(process, "reloaded")
+        assert "token_handler_revocations_up 1.0" in metrics(port + 2)
+
+
 def run(*arguments: str) -> Result:
     """The command line, in process."""
     return CliRunner().invoke(main, arguments)
@@ -206,21 +241,31 @@ def taken(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def serving(folder: Path, document: Document) -> Iterator[IO[bytes]]:
-    """Two workers at work, and what they say; they end with the block, by SIGTERM and with status 0."""
+def serving(folder: Path, document: Document) -> Iterator[subprocess.Popen[bytes]]:
+    """Two workers at work; they end with the block, by SIGTERM and with status 0."""
     command = [str(SCRIPT), "serve", "--config", str(install(folder, document)), "--workers", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         try:
             process.stderr.readline()
-            yield process.stderr
+            yield process
         finally:
             process.send_signal(signal.SIGTERM)
             process.stderr.read()
     assert process.returncode == 0
 
 
-def next_line(lines: IO[bytes]) -> dict[str, Any]:
-    """What is said next."""
-    said: dict[str, Any] = json.loads(lines.readline())
-    return said
+def lines_until(process: subprocess.Popen[bytes], event: str) -> list[dict[str, Any]]:
+    """What is said next, up to the first line of this event."""
+    assert process.stderr is not None
+    said: list[dict[str, Any]] = []
+    for line in process.stderr:
+        said.append(json.loads(line))
+        if said[-1]["event"] == event:
+            return said
+    raise AssertionError(f"it never came to {event}: {said}")
+
+
+def metrics(port: int) -> str:
+    """What the parent tells Prometheus."""
+    return httpx2.get(f"http://127.0.0.1:{port}/metrics").text
