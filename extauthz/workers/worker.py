@@ -41,16 +41,25 @@ class Task:
 
 
 class Worker:
-    """`state` is what it said last; `status` its exit status, negative for a signal, once it has ended."""
+    """`state` is what it said last; `status` its exit status, negative for a signal, once it has ended.
+
+    Raises OSError where the system has no room for another process.
+    """
 
     def __init__(self, task: Task) -> None:
         self.place, self.number, self.state = task.place, task.number, STARTING
+        self.drain_seconds = task.config.extauthz.drain_seconds
         self.status: int | None = None
         self.started = asyncio.get_running_loop().time()
         self._changed = asyncio.Event()
         self._says, told = os.pipe()
-        self.pid = _fork(lambda: _work(task, told), keep=(told, task.alive, *(one.fileno() for one in task.http)))
-        os.close(told)
+        try:
+            self.pid = _fork(lambda: _work(task, told), keep=(told, task.alive, *(one.fileno() for one in task.http)))
+        except OSError:
+            os.close(self._says)
+            raise
+        finally:
+            os.close(told)
         asyncio.get_running_loop().add_reader(self._says, self._hear)
 
     @property

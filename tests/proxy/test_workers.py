@@ -221,6 +221,61 @@ def test_the_old_workers_have_no_word_in_the_metrics_of_the_new(tmp_path: Path) 
         assert "token_handler_revocations_up 1.0" in metrics(port + 2)
 
 
+def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
+    """On SIGHUP, one that does not leave is killed once its time is up; the others are replaced as well."""
+    patch = "import extauthz.workers.parent as parent; parent.PATIENCE_SECONDS = 1"
+    with serving(tmp_path, simple(tmp_path), patch) as process:
+        said = lines_until(process, "serving")
+        hanging = next(line["pid"] for line in said if line["event"] == "started")
+        os.kill(hanging, signal.SIGSTOP)
+        process.send_signal(signal.SIGHUP)
+        said = lines_until(process, "reloaded")
+    assert [(line["worker"], line["pid"]) for line in said if line["event"] == "killed"] == [(1, hanging)]
+    assert [line["worker"] for line in said if line["event"] == "started"] == [0, 1]
+
+
+def test_the_old_worker_has_the_time_it_was_told(tmp_path: Path) -> None:
+    """Settings that shorten draining hold for the new workers: an old one that drains by its own is not killed."""
+    document = put(simple(tmp_path), "extauthz.drain_seconds", 2)
+    patch = "import extauthz.workers.parent as parent; parent.PATIENCE_SECONDS = 1"
+    with serving(tmp_path, document, patch) as process:
+        lines_until(process, "serving")
+        install(tmp_path, put(document, "extauthz.drain_seconds", 0))
+        process.send_signal(signal.SIGHUP)
+        said = lines_until(process, "reloaded")
+    assert "killed" not in {line["event"] for line in said}
+
+
+FORK_FAILS = """
+import errno, itertools, os
+fork, times = os.fork, itertools.count(1)
+def failing():
+    if next(times) in {fails}: raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return fork()
+os.fork = failing
+"""
+
+
+def test_a_worker_the_system_has_no_room_for(tmp_path: Path) -> None:
+    """Where a dead worker's place cannot be taken at once the others go on, and it is tried again."""
+    with serving(tmp_path, simple(tmp_path), FORK_FAILS.format(fails=[3, 5])) as process:
+        said = lines_until(process, "serving")
+        os.kill(next(line["pid"] for line in said if line["event"] == "started"), signal.SIGKILL)
+        said = [line["event"] for line in lines_until(process, "started") if line["event"] != "listening"]
+        assert said == ["died", "cannot_start", "started"]
+        process.send_signal(signal.SIGHUP)
+        assert lines_until(process, "reload_refused")[-1]["worker"] == 0
+
+
+def test_no_room_for_any_worker(tmp_path: Path) -> None:
+    """Where the system lets no worker be started, one line says so, and the exit status is 2."""
+    ended = subprocess.run(
+        command(tmp_path, simple(tmp_path), FORK_FAILS.format(fails=[1])), check=False, capture_output=True, text=True
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
+    assert ended.stderr.splitlines()[-1] == "extauthz: cannot start worker 0: Resource temporarily unavailable"
+
+
 def run(*arguments: str) -> Result:
     """The command line, in process."""
     return CliRunner().invoke(main, arguments)
@@ -241,10 +296,9 @@ def taken(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def serving(folder: Path, document: Document) -> Iterator[subprocess.Popen[bytes]]:
-    """Two workers at work; they end with the block, by SIGTERM and with status 0."""
-    command = [str(SCRIPT), "serve", "--config", str(install(folder, document)), "--workers", "2"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+def serving(folder: Path, document: Document, patch: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """Two workers at work; they end with the block, by SIGTERM and with status 0. `patch`: as for `command`."""
+    with subprocess.Popen(command(folder, document, patch), stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         try:
             process.stderr.readline()
@@ -253,6 +307,18 @@ def serving(folder: Path, document: Document) -> Iterator[subprocess.Popen[bytes
             process.send_signal(signal.SIGTERM)
             process.stderr.read()
     assert process.returncode == 0
+
+
+def command(folder: Path, document: Document, patch: str) -> list[str]:
+    """Serve with two workers, once the Python program `patch` has been run."""
+    program = f"{patch}\nfrom extauthz.__main__ import main\nmain()"
+    return [sys.executable, "-c", program, "serve", "--config", str(install(folder, document)), "--workers", "2"]
+
+
+def simple(folder: Path) -> Document:
+    """Settings for workers that wait for nobody."""
+    document = put(minimal(), LISTEN, [f"unix:{folder}/s"])
+    return put(put(document, "apps.shop.upstream", {"way": "opaque"}), "extauthz.drain_seconds", 0)
 
 
 def lines_until(process: subprocess.Popen[bytes], event: str) -> list[dict[str, Any]]:
