@@ -125,6 +125,15 @@ def test_a_worker_that_cannot_listen_ends_all(tmp_path: Path) -> None:
     assert ended.stderr.splitlines()[-1].startswith(f"extauthz: cannot listen on unix:{folder}/s-")
 
 
+@pytest.mark.parametrize("server", ["fast", "grpcio"])
+def test_a_socket_that_a_dead_worker_did_not_get_to_rename(tmp_path: Path, server: str) -> None:
+    """A worker killed between making its socket and putting it in its place keeps no later one from starting."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/s-0.0")
+    with serving(tmp_path, put(simple(tmp_path), "extauthz.grpc_server", server)) as process:
+        lines_until(process, "serving")
+
+
 def test_ready_when_all_are(tmp_path: Path) -> None:
     """While the authorization server has not been heard of, /readyz is 503 and says so for every worker."""
     port = free_in_a_row(3)
@@ -261,8 +270,8 @@ def test_a_worker_the_system_has_no_room_for(tmp_path: Path) -> None:
     with serving(tmp_path, simple(tmp_path), FORK_FAILS.format(fails=[3, 5])) as process:
         said = lines_until(process, "serving")
         os.kill(next(line["pid"] for line in said if line["event"] == "started"), signal.SIGKILL)
-        said = [line["event"] for line in lines_until(process, "started") if line["event"] != "listening"]
-        assert said == ["died", "cannot_start", "started"]
+        events = [line["event"] for line in lines_until(process, "started")]
+        assert [event for event in events if event != "listening"] == ["died", "cannot_start", "started"]
         process.send_signal(signal.SIGHUP)
         assert lines_until(process, "reload_refused")[-1]["worker"] == 0
 
