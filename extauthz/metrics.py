@@ -15,6 +15,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # From a cached decision, tens of microseconds, to the longest Envoy waits.
 BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0)
 
+# What several processes count is in files: their names, and what each is given at once; some 800 series fit in.
+FILES = ("counter", "histogram", "gauge_livemax", "gauge_livemin")
+FILE_BYTES = 256 * 1024
+
 
 class Metrics:
     """What the proxy counts."""
@@ -97,7 +101,10 @@ class Together:
         """From now on, what this process counts goes there. No two processes that live have the same `number`.
 
         One that follows a dead one counts on from where that stopped: no counter goes back, and no file is left over.
+        Raises OSError where there is no room for that; then it may count for itself alone.
         """
+        for name in FILES:
+            _make_room(self._folder / f"{name}_{number}.db")
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self._folder)
         values.ValueClass = MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
 
@@ -110,3 +117,11 @@ class Together:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+def _make_room(path: Path) -> None:
+    """Have the whole file on the disk. To write to a part for which there is no room any more would be SIGBUS."""
+    if not path.exists():
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(bytes(FILE_BYTES))
+        fresh.rename(path)

@@ -136,10 +136,9 @@ def _work(task: Task, told: int) -> int:
 
     listen = task.config.extauthz.worker_listeners[task.place]
     seat = Seat(number=task.number, listen=listen, http=task.http, parent=task.alive, told=told)
-    if task.together is not None:
-        task.together.count(task.number)
     with Backlog() as lines:
         log = Log(logger(task.config.log, lines).bind(worker=task.place), lines)
+        _count(task, log)
         try:
             run(task.config, log, seat)
         except ListenError as error:
@@ -149,3 +148,12 @@ def _work(task: Task, told: int) -> int:
             log.trouble("", Reason.INTERNAL_ERROR, error)
             return 1
     return 0
+
+
+def _count(task: Task, log: Log) -> None:
+    """Count where the parent sees it, before anything is counted. A full disk is no reason not to serve."""
+    if task.together is not None:
+        try:
+            task.together.count(task.number)
+        except OSError as error:
+            log.fail("uncounted", detail=error.strerror or type(error).__name__)

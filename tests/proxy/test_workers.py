@@ -22,7 +22,7 @@ from worlds.workers import SCRIPT, free_in_a_row
 from extauthz.__main__ import main
 from extauthz.config import ConfigError
 from extauthz.config.listening import of_worker
-from extauthz.metrics import Metrics, Together
+from extauthz.metrics import FILE_BYTES, FILES, Metrics, Together
 
 LISTEN, WORKERS = "extauthz.listen", "extauthz.workers"
 
@@ -211,6 +211,34 @@ def test_what_a_process_knew_ends_with_it(tmp_path: Path) -> None:
     said = together.text().decode().splitlines()
     assert {"token_handler_revocations_up 1.0", "token_handler_revocations 3.0"} <= {*said}
     assert "token_handler_revocations_failures_total 1.0" in said  # what was counted stays
+
+
+def test_the_room_for_counters_is_there_from_the_start(tmp_path: Path) -> None:
+    """A disk that fills up later takes nothing from under a process that counts, which would die of it (SIGBUS)."""
+    together = Together(tmp_path)
+    child = os.fork()
+    if child == 0:
+        together.count(0)
+        counters = Metrics()
+        counters.decided(app="shop", door="grpc", decision="allow", waived="", seconds=0.1, cached=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    sizes = {path.name: path.stat() for path in tmp_path.iterdir()}
+    assert sizes.keys() == {f"{name}_0.db" for name in FILES}
+    assert all(size.st_size == FILE_BYTES <= size.st_blocks * 512 for size in sizes.values())
+
+
+def test_no_room_for_counters(tmp_path: Path) -> None:
+    """Workers that cannot count where the parent sees it say so, and serve."""
+    port = free_in_a_row(1)
+    document = put(simple(tmp_path), "extauthz.operations.listen", [f"127.0.0.1:{port}"])
+    with serving(tmp_path, document, "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (1000, 1000))") as process:
+        said = lines_until(process, "serving")
+        assert "token_handler" not in metrics(port)
+    assert {line["worker"]: line["detail"] for line in said if line["event"] == "uncounted"} == {
+        0: "File too large",
+        1: "File too large",
+    }
 
 
 def test_the_old_workers_have_no_word_in_the_metrics_of_the_new(tmp_path: Path) -> None:
