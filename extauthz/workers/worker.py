@@ -1,7 +1,8 @@
 """One worker, as its parent sees it: a forked process that says how it is, until it ends.
 
 Forked, and not started anew from the configuration file: a worker that takes the place of a dead one must have the
-settings and keys of the others, even when the files have changed since, or have gone bad.
+settings and keys of the others, even when the files have changed since, or have gone bad. Certificates of listeners it
+reads for itself.
 """
 
 import asyncio
