@@ -248,7 +248,10 @@ def _failure(worker: Worker) -> ListenError:
 
 def _folder(held: ExitStack) -> Path:
     where = MEMORY if os.access(MEMORY, os.W_OK) else None
-    return Path(held.enter_context(tempfile.TemporaryDirectory(prefix="extauthz-", dir=where)))
+    try:
+        return Path(held.enter_context(tempfile.TemporaryDirectory(prefix="extauthz-", dir=where)))
+    except OSError as error:
+        raise ListenError(f"cannot make a folder for counters, in {where or 'TMPDIR'}: {error.strerror}") from error
 
 
 def _remove_sockets(settings: ProxyConfig) -> None:

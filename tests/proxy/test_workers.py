@@ -241,6 +241,24 @@ def test_no_room_for_counters(tmp_path: Path) -> None:
     }
 
 
+NO_FOLDER = """
+import tempfile
+from pathlib import Path
+from extauthz.workers import parent
+parent.MEMORY, tempfile.tempdir = Path("/nowhere"), "/nowhere"
+"""
+
+
+def test_no_folder_for_counters(tmp_path: Path) -> None:
+    """Where nothing can be written to, one line says so, and the exit status is 2."""
+    document = put(simple(tmp_path), "extauthz.operations.listen", ["127.0.0.1:0"])
+    ended = subprocess.run(command(tmp_path, document, NO_FOLDER), check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "extauthz: cannot make a folder for counters, in TMPDIR: No such file or directory\n",
+    )
+
+
 def test_the_old_workers_have_no_word_in_the_metrics_of_the_new(tmp_path: Path) -> None:
     """Where SIGHUP mends the source of revocations, /metrics says so, though the workers before never heard of any."""
     port = free_in_a_row(3)
