@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from select import select
 from types import TracebackType
 
 STDERR = 2
@@ -80,4 +81,7 @@ class Backlog:
     def _send(self, text: bytes) -> None:
         # Not by sys.stderr: its lock, held by a write that never returns, would keep the program from ending.
         while text:
-            text = text[os.write(self._target, text) :]
+            try:
+                text = text[os.write(self._target, text) :]
+            except BlockingIOError:  # whoever shares it has made it so
+                select([], [self._target], [])

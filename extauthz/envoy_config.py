@@ -4,6 +4,7 @@ They are those of the reference, envoy/envoy.yaml, where the comments say why. P
 is Envoy.
 """
 
+from ipaddress import ip_address
 from typing import Any
 
 import yaml
@@ -141,9 +142,10 @@ def _socket_address(address: str, host: str | None) -> Piece:
 
 
 def _transport_socket(tls: TlsConfig, host: str) -> Piece:
+    kind = "IP_ADDRESS" if _is_ip(host) else "DNS"
     validation = {
         "trusted_ca": {"filename": "/etc/envoy/tls/ca.pem"},
-        "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": host}}],
+        "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": host}}],
     }
     common: Piece = {"alpn_protocols": ["h2"], "validation_context": validation}
     if tls.client_ca_file is not None:
@@ -151,7 +153,15 @@ def _transport_socket(tls: TlsConfig, host: str) -> Piece:
         common["tls_certificates"] = [{key: {"filename": f"/etc/envoy/tls/{name}"} for key, name in pair.items()}]
     settings = {
         "@type": f"{EXTENSIONS}.transport_sockets.tls.v3.UpstreamTlsContext",
-        "sni": host,
+        **({} if _is_ip(host) else {"sni": host}),  # RFC 6066 section 3: names alone
         "common_tls_context": common,
     }
     return {"name": "envoy.transport_sockets.tls", "typed_config": settings}
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -18,10 +18,11 @@ from extauthz.rules.csrf import CSRF_HEADER
 # For the sessions seen last; what is remembered of all of them, the cache of outcomes bounds.
 MAX_ANSWERS = 4096
 MAX_BYTES = 32 * 1024 * 1024
-COPIES = 4  # of what an answer sets: in the question, in the decision, in the bytes of a door, and some of each apart
+COPIES = 4  # of what an answer sets: in the decision, in the bytes of a door, and some of each apart
 
 READ = frozenset({"authorization", "origin", "sec-fetch-site", CSRF_HEADER})
 READ_OF_OPTIONS = READ | {ASKED_METHOD, ASKED_HEADERS}
+NO_RULE = frozenset({"app"})  # all that a route may say without its path being looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,11 @@ class Lately:
     def question(self, request: Request) -> Hashable:
         """All that counts of a request."""
         headers, cookies = request.headers, request.cookies
+        path_counts = self._paths_differ or not request.context.keys() <= NO_RULE
         names = self._names_of_options if request.method == "OPTIONS" else self._names
         counts = (
             request.method,
-            request.path if self._paths_differ else bool(request.path),
+            request.path.partition("?")[:2] if path_counts else bool(request.path),
             request.host,
             cookies.lines,
             cookies.comma_joined,
@@ -63,5 +65,12 @@ class Lately:
 
     def keep(self, question: Hashable, answer: Answer, seconds: float) -> None:
         """Give `answer` again for at most `seconds`."""
-        weight = COPIES * sum(len(value) for _, value in answer.decision.set_headers)
-        self._answers.put(question, answer, ttl=seconds, payload_bytes=weight)
+        set_headers = sum(len(value) for _, value in answer.decision.set_headers)
+        self._answers.put(question, answer, ttl=seconds, payload_bytes=COPIES * set_headers + _weight(question))
+
+
+def _weight(part: object) -> int:
+    """The characters in it: most of what a question says, a client chose."""
+    if isinstance(part, str):
+        return len(part)
+    return sum(map(_weight, part)) if isinstance(part, tuple | frozenset) else 0

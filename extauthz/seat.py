@@ -42,10 +42,13 @@ class Seat:
 
         On a TCP port there may be two. A unix socket is made under another name, then put in the place of the old one.
         """
+        sockets = [address for address in self.listen if address.startswith(PREFIX)]
+        for address in sockets:
+            with suppress(FileNotFoundError):  # it is there if one of our number was killed just here
+                os.unlink(_path(self._beside(address)))
         await start([self._beside(address) for address in self.listen])
-        for address in self.listen:
-            if address.startswith(PREFIX):
-                os.rename(_path(self._beside(address)), _path(address))
+        for address in sockets:
+            os.rename(_path(self._beside(address)), _path(address))
 
     def _beside(self, address: str) -> str:
         return f"{address}.{self.number}" if address.startswith(PREFIX) else address

@@ -148,7 +148,7 @@ class Calls:
             call.task = self._loop.create_task(self._several(stream_id, call, answer))
 
     def _answered(self, stream_id: int, call: Call, task: "asyncio.Task[bytes]") -> None:
-        if task.cancelled():
+        if task.cancelled() or self._open.get(stream_id) is not call:  # given up, maybe just when it had its answer
             return
         self._reply(stream_id, call, grpc.FAULT if task.exception() else task.result())
         self._wake()

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, closing, suppress
 from itertools import chain, count
 from pathlib import Path
@@ -30,6 +30,7 @@ from extauthz.workers.worker import CANNOT_LISTEN, STARTING, Task, Worker
 # After a first death at once, then after 1, 2, 4 ... seconds; whoever has lived a minute died of something new.
 LONGEST_PAUSE_SECONDS = 30.0
 GROWN_UP_SECONDS = 60.0
+NO_ROOM_SECONDS = 1.0  # after the system has refused another process
 # A new worker must have heard of every authorization server by then, or the old ones stay.
 READY_SECONDS = 30.0
 # Beyond its draining and its grace, a worker that has not ended hangs.
@@ -100,25 +101,33 @@ class Parent:
             group.create_task(self._renew_when(renew))
 
     def _start(self, place: int, config: Config) -> Worker:
+        """Another worker. Raises ListenError where the system has no room for it."""
         taken = {worker.number for worker in self._living}
         number = next(number for number in count() if number not in taken)
-        worker = Worker(
-            Task(
-                config=config,
-                place=place,
-                number=number,
-                http=self._http,
-                alive=self._alive,
-                together=self._together,
-            )
+        task = Task(
+            config=config,
+            place=place,
+            number=number,
+            http=self._http,
+            alive=self._alive,
+            together=self._together,
         )
+        try:
+            worker = Worker(task)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            self._log.fail("cannot_start", worker=place, detail=why)
+            raise ListenError(f"cannot start worker {place}: {why}") from error
         self._living.add(worker)
         self._log.note("started", worker=place, pid=worker.pid)
         return worker
 
     async def _gone(self, worker: Worker) -> None:
         await worker.end()
-        self._living.discard(worker)
+        if worker in self._living:  # or who heard of it first has seen to it, and another has its number now
+            self._living.discard(worker)
+            if self._together is not None:
+                self._together.forget(worker.number)
 
     async def _keep(self, place: int) -> None:
         """Whenever the worker of this place dies, start another."""
@@ -136,7 +145,14 @@ class Parent:
             await asyncio.sleep(pause)
             async with self._changing[place]:
                 if worker is self._workers[place]:
-                    self._workers[place] = self._start(place, self._config)
+                    self._workers[place] = await self._successor(place)
+
+    async def _successor(self, place: int) -> Worker:
+        """Another worker, as soon as there is room for it."""
+        while True:
+            with suppress(ListenError):
+                return self._start(place, self._config)
+            await asyncio.sleep(NO_ROOM_SECONDS)
 
     async def _renew_when(self, renew: asyncio.Event) -> None:
         while True:
@@ -173,7 +189,10 @@ class Parent:
 
     async def _replace(self, place: int, config: Config) -> bool:
         """Start the new worker beside the old one, on the same listeners; only then let the old one leave."""
-        new, old = self._start(place, config), self._workers[place]
+        try:
+            new, old = self._start(place, config), self._workers[place]
+        except ListenError:
+            return False
         ready = False
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):
@@ -182,23 +201,26 @@ class Parent:
         if ready:
             self._config, self._workers[place] = config, new
             self._application = self._operations_of(config)
-        leaving.send(signal.SIGTERM)
+        await self._see_off([leaving])
         await self._gone(leaving)
         return ready
 
-    async def _end(self) -> None:
-        self._draining = True
-        seconds = self._config.extauthz.drain_seconds
-        self._log.note("draining", seconds=seconds)
-        for worker in self._living:
+    async def _see_off(self, workers: Collection[Worker]) -> None:
+        """Have them drain and leave. Those that hang are killed."""
+        for worker in workers:
             worker.send(signal.SIGTERM)
-        ends = [asyncio.create_task(worker.end()) for worker in self._living]
+        ends = [asyncio.create_task(worker.end()) for worker in workers]
         if ends:
-            await asyncio.wait(ends, timeout=seconds + PATIENCE_SECONDS)
-        for worker in [worker for worker in self._living if not worker.ended]:
+            await asyncio.wait(ends, timeout=PATIENCE_SECONDS + max(worker.drain_seconds for worker in workers))
+        for worker in [worker for worker in workers if not worker.ended]:
             self._log.fail("killed", worker=worker.place, pid=worker.pid)
             worker.send(signal.SIGKILL)
             await worker.end()
+
+    async def _end(self) -> None:
+        self._draining = True
+        self._log.note("draining", seconds=self._config.extauthz.drain_seconds)
+        await self._see_off([*self._living])
         await self._operations.stop()
         self._log.note("stopped")
 
@@ -226,7 +248,10 @@ def _failure(worker: Worker) -> ListenError:
 
 def _folder(held: ExitStack) -> Path:
     where = MEMORY if os.access(MEMORY, os.W_OK) else None
-    return Path(held.enter_context(tempfile.TemporaryDirectory(prefix="extauthz-", dir=where)))
+    try:
+        return Path(held.enter_context(tempfile.TemporaryDirectory(prefix="extauthz-", dir=where)))
+    except OSError as error:
+        raise ListenError(f"cannot make a folder for counters, in {where or 'TMPDIR'}: {error.strerror}") from error
 
 
 def _remove_sockets(settings: ProxyConfig) -> None:

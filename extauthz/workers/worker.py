@@ -1,7 +1,8 @@
 """One worker, as its parent sees it: a forked process that says how it is, until it ends.
 
 Forked, and not started anew from the configuration file: a worker that takes the place of a dead one must have the
-settings and keys of the others, even when the files have changed since, or have gone bad.
+settings and keys of the others, even when the files have changed since, or have gone bad. Certificates of listeners it
+reads for itself.
 """
 
 import asyncio
@@ -41,16 +42,25 @@ class Task:
 
 
 class Worker:
-    """`state` is what it said last; `status` its exit status, negative for a signal, once it has ended."""
+    """`state` is what it said last; `status` its exit status, negative for a signal, once it has ended.
+
+    Raises OSError where the system has no room for another process.
+    """
 
     def __init__(self, task: Task) -> None:
         self.place, self.number, self.state = task.place, task.number, STARTING
+        self.drain_seconds = task.config.extauthz.drain_seconds
         self.status: int | None = None
         self.started = asyncio.get_running_loop().time()
         self._changed = asyncio.Event()
         self._says, told = os.pipe()
-        self.pid = _fork(lambda: _work(task, told), keep=(told, task.alive, *(one.fileno() for one in task.http)))
-        os.close(told)
+        try:
+            self.pid = _fork(lambda: _work(task, told), keep=(told, task.alive, *(one.fileno() for one in task.http)))
+        except OSError:
+            os.close(self._says)
+            raise
+        finally:
+            os.close(told)
         asyncio.get_running_loop().add_reader(self._says, self._hear)
 
     @property
@@ -127,10 +137,9 @@ def _work(task: Task, told: int) -> int:
 
     listen = task.config.extauthz.worker_listeners[task.place]
     seat = Seat(number=task.number, listen=listen, http=task.http, parent=task.alive, told=told)
-    if task.together is not None:
-        task.together.count(task.number)
     with Backlog() as lines:
         log = Log(logger(task.config.log, lines).bind(worker=task.place), lines)
+        _count(task, log)
         try:
             run(task.config, log, seat)
         except ListenError as error:
@@ -140,3 +149,12 @@ def _work(task: Task, told: int) -> int:
             log.trouble("", Reason.INTERNAL_ERROR, error)
             return 1
     return 0
+
+
+def _count(task: Task, log: Log) -> None:
+    """Count where the parent sees it, before anything is counted. A full disk is no reason not to serve."""
+    if task.together is not None:
+        try:
+            task.together.count(task.number)
+        except OSError as error:
+            log.fail("uncounted", detail=error.strerror or type(error).__name__)

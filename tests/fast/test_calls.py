@@ -4,13 +4,14 @@ import asyncio
 
 import pytest
 from hyperframe.frame import RstStreamFrame, SettingsFrame, WindowUpdateFrame
-from proxy_world.door import by_map
+from proxy_world.door import CHECK, by_map
 from proxy_world.fakes import Proxy
-from proxy_world.peer import MESSAGE, block, data, head, open_house
+from proxy_world.peer import MESSAGE, PREFACE, Peer, block, data, head, open_house
 from zttp import H2ErrorCode
 
 from extauthz.doors.fast_grpc import framed, seconds
-from extauthz.doors.fast_limits import Limits
+from extauthz.doors.fast_http2 import Connection
+from extauthz.doors.fast_limits import LIMITS, Limits
 
 pytestmark = pytest.mark.anyio
 
@@ -220,3 +221,42 @@ async def test_no_time_is_no_wait() -> None:
         answer = await peer.answer(1)
         assert answer.code == 0
         assert b"as_timeout" in answer.body
+
+
+class Written(asyncio.Transport):
+    """What is written can be read from `heard`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = asyncio.StreamReader()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """At once."""
+        self.heard.feed_data(data)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """There is room for all."""
+
+
+@pytest.mark.parametrize("by", ["the peer", "us"])
+async def test_a_call_given_up_just_when_it_has_its_answer(by: str) -> None:
+    """The answer is dropped without a trace, which would show parts of it, and the connection goes on."""
+    loop, troubles = asyncio.get_running_loop(), list[str]()
+    loop.set_exception_handler(lambda _, context: troubles.append(context["message"]))
+    found, transport = loop.create_future(), Written()
+    connection = Connection({CHECK.encode(): lambda _message, _wait: asyncio.wait_for(found, 30)}, set(), LIMITS)
+    connection.connection_made(transport)
+    for frame in (SettingsFrame(), head(1), data(1, MESSAGE)):
+        connection.data_received((b"" if frame.stream_id else PREFACE) + frame.serialize())
+    await asyncio.sleep(0)  # it waits
+    found.set_result(b"")
+    if by == "the peer":
+        loop.call_soon(connection.data_received, RstStreamFrame(1, error_code=8).serialize())
+    else:
+        loop.call_soon(connection._calls.refuse_all)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    connection.data_received(head(3).serialize() + data(3, MESSAGE).serialize())
+    peer = Peer(transport.heard, None)  # type: ignore[arg-type]  # what it says, it has said
+    assert (await peer.answer(3)).code == 0
+    assert not troubles

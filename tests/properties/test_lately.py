@@ -13,7 +13,7 @@ from proxy_world.fakes import Proxy
 from extauthz.cookies.header import CookieHeader
 from extauthz.decision import Allow, Credential, conclude, examine
 from extauthz.identity import IdentityHeaders
-from extauthz.lately import READ, READ_OF_OPTIONS
+from extauthz.lately import MAX_BYTES, READ, READ_OF_OPTIONS
 from extauthz.outcome import Bearer, UpstreamToken
 from extauthz.policy import Cors, Policy, Route, Rule
 from extauthz.request import Request
@@ -42,7 +42,7 @@ PARTS: Mapping[str, st.SearchStrategy[str | None]] = {
 LINES = [OURS, f"a=1; {OURS}", f"{OURS}; b=2", f"a=1,{OURS}", f"{COOKIE}=other", "a=1"]
 FIELDS: Mapping[str, st.SearchStrategy[object]] = {
     "method": st.sampled_from(["POST", "OPTIONS", "HEAD"]),
-    "path": st.sampled_from(["/orders?x=1", "/admin", ""]),
+    "path": st.sampled_from(["/orders?x=1", "/orders/../admin", "/admin", ""]),
     "host": st.sampled_from(["API.shop.example:443", "api.bank.example", "a,b"]),
     "cookies": st.sampled_from(LINES).map(lambda line: (line,)) | st.just((OURS, "a=1")),
     "comma_joined": st.just(True),
@@ -60,18 +60,21 @@ QUESTIONS = st.builds(lambda fields, headers: with_headers(ask(**fields), header
 
 
 SEAM = (f"{OURS}; c=1,{COOKIE}=other",)
+OF_ROUTE = {"scope": "orders"}
+WITHOUT_PATHS = replace(SHOPPING, routes=())
 
 
 @UNHURRIED
-@example([ask(origin=None), ask(origin=None, method="POST")])
-@example([ask(cookies=SEAM), ask(cookies=SEAM, comma_joined=True)])
-@given(st.lists(QUESTIONS, min_size=2, max_size=10))
+@example(SHOPPING, [ask(origin=None), ask(origin=None, method="POST")])
+@example(SHOPPING, [ask(cookies=SEAM), ask(cookies=SEAM, comma_joined=True)])
+@example(WITHOUT_PATHS, [ask(context=OF_ROUTE), ask(context=OF_ROUTE, path="/orders/../admin")])
+@given(st.sampled_from([SHOPPING, WITHOUT_PATHS]), st.lists(QUESTIONS, min_size=2, max_size=10))
 @pytest.mark.anyio
-async def test_the_same_answer_as_without_a_memory_of_answers(questions: list[Request]) -> None:
+async def test_the_same_answer_as_without_a_memory_of_answers(shop: Policy, questions: list[Request]) -> None:
     """Whatever was asked before, a session is answered as the core decides, to the last header."""
-    proxy = Proxy((SHOPPING, BANK))
+    proxy = Proxy((shop, BANK))
     for question in questions:
-        found = examine(question, (SHOPPING, BANK))
+        found = examine(question, (shop, BANK))
         expected = conclude(found, proxy.upstream.answer, 1.0) if isinstance(found, Credential) else found  # type: ignore[arg-type]
         for _ in range(3):  # asked for, remembered, given again
             assert await proxy.settle(question) == expected
@@ -146,3 +149,14 @@ async def test_cookies_of_two_sessions_are_told_apart() -> None:
         answer = await proxy.settle(replace(ask(), cookies=CookieHeader((f"{COOKIE}={name}",))))
         assert isinstance(answer, Allow)
         assert dict(answer.set_headers)["authorization"] == f"Bearer h.{name}.s"
+
+
+@pytest.mark.anyio
+async def test_long_questions_take_no_more_room_than_there_is() -> None:
+    """One session that asks with ever other long headers cannot make the proxy remember more than its bound."""
+    proxy = Proxy()
+    for number in range(1000):
+        for _ in range(2):
+            await proxy.settle(ask(sec_fetch_site=f"{number}{'x' * 50_000}"))
+    kept = proxy.authorizer._lately._answers
+    assert 1 < len(kept) < MAX_BYTES / 50_000

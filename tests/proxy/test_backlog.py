@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,29 @@ def test_lines_arrive_whole_and_in_order(pipe: tuple[int, int]) -> None:
         for number in range(100):
             backlog.write(f"{number}\n")
     assert os.read(pipe[0], PIPE_BYTES).split() == [str(number).encode() for number in range(100)]
+
+
+def test_a_pipe_that_does_not_let_writers_wait(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever shares it may have made it non-blocking: while it is full the lines are kept all the same."""
+    write, refused = os.write, threading.Event()
+
+    def watched(target: int, text: bytes) -> int:
+        try:
+            return write(target, text)
+        except BlockingIOError:
+            refused.set()
+            raise
+
+    os.set_blocking(pipe[1], False)
+    os.write(pipe[1], b"\n" * PIPE_BYTES)
+    monkeypatch.setattr(os, "write", watched)
+    with Backlog(pipe[1]) as backlog:
+        for number in range(AT_ONCE):
+            backlog.write(f"{number}\n")
+        assert refused.wait(30)
+        os.read(pipe[0], PIPE_BYTES)
+    os.set_blocking(pipe[0], False)  # what is lost never comes
+    assert os.read(pipe[0], PIPE_BYTES).split() == [b"%d" % number for number in range(AT_ONCE)]
 
 
 def test_nobody_waits_for_a_pipe_that_nobody_reads(pipe: tuple[int, int]) -> None:

@@ -110,6 +110,19 @@ def test_a_listener_with_tls_is_asked_over_tls(tmp_path: Path, mutual: bool) -> 
     assert ("tls_certificates" in common) is mutual
 
 
+@pytest.mark.parametrize(("listen", "host"), [("127.0.0.1:9191", "127.0.0.1"), ("[::1]:9191", "::1")])
+def test_a_certificate_for_an_address(tmp_path: Path, listen: str, host: str) -> None:
+    """Where Envoy finds the proxy by its address, the certificate is for that, and no name is asked for."""
+    pair = Authority(tmp_path).sign(host)
+    document = put(minimal(), "extauthz.tls", {"certificate_file": pair.certificate.name, "key_file": pair.key.name})
+    [cluster] = printed(tmp_path, put(document, "extauthz.listen", [listen]))["clusters"]
+    settings = cluster["transport_socket"]["typed_config"]
+    assert "sni" not in settings
+    assert settings["common_tls_context"]["validation_context"]["match_typed_subject_alt_names"] == [
+        {"san_type": "IP_ADDRESS", "matcher": {"exact": host}}
+    ]
+
+
 def test_no_secret_is_printed(tmp_path: Path) -> None:
     """What goes to Envoy's configuration holds nothing of ours."""
     assert "s3cr3t" not in json.dumps(printed(tmp_path, minimal()))

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx2
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from proxy_world.installation import Document, install, loaded, minimal, put
 from worlds.waiting import until
@@ -21,7 +22,7 @@ from worlds.workers import SCRIPT, free_in_a_row
 from extauthz.__main__ import main
 from extauthz.config import ConfigError
 from extauthz.config.listening import of_worker
-from extauthz.metrics import Metrics, Together
+from extauthz.metrics import FILE_BYTES, FILES, Metrics, Together
 
 LISTEN, WORKERS = "extauthz.listen", "extauthz.workers"
 
@@ -124,6 +125,15 @@ def test_a_worker_that_cannot_listen_ends_all(tmp_path: Path) -> None:
     assert ended.stderr.splitlines()[-1].startswith(f"extauthz: cannot listen on unix:{folder}/s-")
 
 
+@pytest.mark.parametrize("server", ["fast", "grpcio"])
+def test_a_socket_that_a_dead_worker_did_not_get_to_rename(tmp_path: Path, server: str) -> None:
+    """A worker killed between making its socket and putting it in its place keeps no later one from starting."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/s-0.0")
+    with serving(tmp_path, put(simple(tmp_path), "extauthz.grpc_server", server)) as process:
+        lines_until(process, "serving")
+
+
 def test_ready_when_all_are(tmp_path: Path) -> None:
     """While the authorization server has not been heard of, /readyz is 503 and says so for every worker."""
     port = free_in_a_row(3)
@@ -144,10 +154,8 @@ def test_an_open_door_is_told_once(tmp_path: Path) -> None:
     document = put(minimal(), LISTEN, [f"127.0.0.1:{port}"])
     put(put(document, "apps.shop.upstream", {"way": "opaque"}), "extauthz.drain_seconds", 0)
     put(document, "extauthz.http.listen", ["0.0.0.0:0"])
-    with serving(tmp_path, document) as lines:
-        said = [next_line(lines)]
-        while said[-1]["event"] != "serving":
-            said.append(next_line(lines))
+    with serving(tmp_path, document) as process:
+        said = lines_until(process, "serving")
     assert [line["event"] for line in said].count("open") == 1
 
 
@@ -186,6 +194,143 @@ def test_counters_of_several_processes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("counter*")) == ["counter_0.db", "counter_1.db"]
 
 
+def test_what_a_process_knew_ends_with_it(tmp_path: Path) -> None:
+    """Whether revocations are heard of, and how many, the living say; one that has left without has no word in it."""
+    together = Together(tmp_path)
+    for number, heard in enumerate([False, True]):
+        child = os.fork()
+        if child == 0:
+            together.count(number)
+            metrics = Metrics()
+            metrics.heard() if heard else metrics.lost()
+            metrics.revocations(3 if heard else 7)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    assert b"token_handler_revocations_up 0.0" in together.text()
+    together.forget(0)
+    said = together.text().decode().splitlines()
+    assert {"token_handler_revocations_up 1.0", "token_handler_revocations 3.0"} <= {*said}
+    assert "token_handler_revocations_failures_total 1.0" in said  # what was counted stays
+
+
+def test_the_room_for_counters_is_there_from_the_start(tmp_path: Path) -> None:
+    """A disk that fills up later takes nothing from under a process that counts, which would die of it (SIGBUS)."""
+    together = Together(tmp_path)
+    child = os.fork()
+    if child == 0:
+        together.count(0)
+        counters = Metrics()
+        counters.decided(app="shop", door="grpc", decision="allow", waived="", seconds=0.1, cached=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    sizes = {path.name: path.stat() for path in tmp_path.iterdir()}
+    assert sizes.keys() == {f"{name}_0.db" for name in FILES}
+    assert all(size.st_size == FILE_BYTES <= size.st_blocks * 512 for size in sizes.values())
+
+
+def test_no_room_for_counters(tmp_path: Path) -> None:
+    """Workers that cannot count where the parent sees it say so, and serve."""
+    port = free_in_a_row(1)
+    document = put(simple(tmp_path), "extauthz.operations.listen", [f"127.0.0.1:{port}"])
+    with serving(tmp_path, document, "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (1000, 1000))") as process:
+        said = lines_until(process, "serving")
+        assert "token_handler" not in metrics(port)
+    assert {line["worker"]: line["detail"] for line in said if line["event"] == "uncounted"} == {
+        0: "File too large",
+        1: "File too large",
+    }
+
+
+NO_FOLDER = """
+import tempfile
+from pathlib import Path
+from extauthz.workers import parent
+parent.MEMORY, tempfile.tempdir = Path("/nowhere"), "/nowhere"
+"""
+
+
+def test_no_folder_for_counters(tmp_path: Path) -> None:
+    """Where nothing can be written to, one line says so, and the exit status is 2."""
+    document = put(simple(tmp_path), "extauthz.operations.listen", ["127.0.0.1:0"])
+    ended = subprocess.run(command(tmp_path, document, NO_FOLDER), check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "extauthz: cannot make a folder for counters, in TMPDIR: No such file or directory\n",
+    )
+
+
+def test_the_old_workers_have_no_word_in_the_metrics_of_the_new(tmp_path: Path) -> None:
+    """Where SIGHUP mends the source of revocations, /metrics says so, though the workers before never heard of any."""
+    port = free_in_a_row(3)
+    document = put(minimal(), LISTEN, [f"127.0.0.1:{port}"])
+    put(document, "extauthz.operations.listen", [f"127.0.0.1:{port + 2}"])
+    put(put(document, "apps.shop.upstream", {"way": "opaque"}), "extauthz.drain_seconds", 0)
+    put(document, "redis.url", "redis://127.0.0.1:1")
+    with serving(tmp_path, document) as process:
+        lines_until(process, "serving")
+        assert "token_handler_revocations_up 0.0" in metrics(port + 2)
+        put(put(document, "redis", None), "revocations.file", "revocations")
+        (tmp_path / "token-handler.yaml").write_text(yaml.safe_dump(document))
+        process.send_signal(signal.SIGHUP)
+        lines_until(process, "reloaded")
+        assert "token_handler_revocations_up 1.0" in metrics(port + 2)
+
+
+def test_a_worker_that_hangs_is_replaced(tmp_path: Path) -> None:
+    """On SIGHUP, one that does not leave is killed once its time is up; the others are replaced as well."""
+    patch = "import extauthz.workers.parent as parent; parent.PATIENCE_SECONDS = 1"
+    with serving(tmp_path, simple(tmp_path), patch) as process:
+        said = lines_until(process, "serving")
+        hanging = next(line["pid"] for line in said if line["event"] == "started")
+        os.kill(hanging, signal.SIGSTOP)
+        process.send_signal(signal.SIGHUP)
+        said = lines_until(process, "reloaded")
+    assert [(line["worker"], line["pid"]) for line in said if line["event"] == "killed"] == [(1, hanging)]
+    assert [line["worker"] for line in said if line["event"] == "started"] == [0, 1]
+
+
+def test_the_old_worker_has_the_time_it_was_told(tmp_path: Path) -> None:
+    """Settings that shorten draining hold for the new workers: an old one that drains by its own is not killed."""
+    document = put(simple(tmp_path), "extauthz.drain_seconds", 2)
+    patch = "import extauthz.workers.parent as parent; parent.PATIENCE_SECONDS = 1"
+    with serving(tmp_path, document, patch) as process:
+        lines_until(process, "serving")
+        install(tmp_path, put(document, "extauthz.drain_seconds", 0))
+        process.send_signal(signal.SIGHUP)
+        said = lines_until(process, "reloaded")
+    assert "killed" not in {line["event"] for line in said}
+
+
+FORK_FAILS = """
+import errno, itertools, os
+fork, times = os.fork, itertools.count(1)
+def failing():
+    if next(times) in {fails}: raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return fork()
+os.fork = failing
+"""
+
+
+def test_a_worker_the_system_has_no_room_for(tmp_path: Path) -> None:
+    """Where a dead worker's place cannot be taken at once the others go on, and it is tried again."""
+    with serving(tmp_path, simple(tmp_path), FORK_FAILS.format(fails=[3, 5])) as process:
+        said = lines_until(process, "serving")
+        os.kill(next(line["pid"] for line in said if line["event"] == "started"), signal.SIGKILL)
+        events = [line["event"] for line in lines_until(process, "started")]
+        assert [event for event in events if event != "listening"] == ["died", "cannot_start", "started"]
+        process.send_signal(signal.SIGHUP)
+        assert lines_until(process, "reload_refused")[-1]["worker"] == 0
+
+
+def test_no_room_for_any_worker(tmp_path: Path) -> None:
+    """Where the system lets no worker be started, one line says so, and the exit status is 2."""
+    ended = subprocess.run(
+        command(tmp_path, simple(tmp_path), FORK_FAILS.format(fails=[1])), check=False, capture_output=True, text=True
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
+    assert ended.stderr.splitlines()[-1] == "extauthz: cannot start worker 0: Resource temporarily unavailable"
+
+
 def run(*arguments: str) -> Result:
     """The command line, in process."""
     return CliRunner().invoke(main, arguments)
@@ -206,21 +351,42 @@ def taken(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def serving(folder: Path, document: Document) -> Iterator[IO[bytes]]:
-    """Two workers at work, and what they say; they end with the block, by SIGTERM and with status 0."""
-    command = [str(SCRIPT), "serve", "--config", str(install(folder, document)), "--workers", "2"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+def serving(folder: Path, document: Document, patch: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """Two workers at work; they end with the block, by SIGTERM and with status 0. `patch`: as for `command`."""
+    with subprocess.Popen(command(folder, document, patch), stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         try:
             process.stderr.readline()
-            yield process.stderr
+            yield process
         finally:
             process.send_signal(signal.SIGTERM)
             process.stderr.read()
     assert process.returncode == 0
 
 
-def next_line(lines: IO[bytes]) -> dict[str, Any]:
-    """What is said next."""
-    said: dict[str, Any] = json.loads(lines.readline())
-    return said
+def command(folder: Path, document: Document, patch: str) -> list[str]:
+    """Serve with two workers, once the Python program `patch` has been run."""
+    program = f"{patch}\nfrom extauthz.__main__ import main\nmain()"
+    return [sys.executable, "-c", program, "serve", "--config", str(install(folder, document)), "--workers", "2"]
+
+
+def simple(folder: Path) -> Document:
+    """Settings for workers that wait for nobody."""
+    document = put(minimal(), LISTEN, [f"unix:{folder}/s"])
+    return put(put(document, "apps.shop.upstream", {"way": "opaque"}), "extauthz.drain_seconds", 0)
+
+
+def lines_until(process: subprocess.Popen[bytes], event: str) -> list[dict[str, Any]]:
+    """What is said next, up to the first line of this event."""
+    assert process.stderr is not None
+    said: list[dict[str, Any]] = []
+    for line in process.stderr:
+        said.append(json.loads(line))
+        if said[-1]["event"] == event:
+            return said
+    raise AssertionError(f"it never came to {event}: {said}")
+
+
+def metrics(port: int) -> str:
+    """What the parent tells Prometheus."""
+    return httpx2.get(f"http://127.0.0.1:{port}/metrics").text
