@@ -32,19 +32,16 @@ class RevocationFile:
         self._path, self._clock = path, clock
         self._compact_bytes, self._compact_above = compact_bytes, compact_bytes
         self._untold: deque[Revocation] = deque(maxlen=MAX_UNTOLD)
+        self._waiting: list[Revocation] = []
+        self._writing = asyncio.Lock()
 
     async def tell(self, revocation: Revocation) -> None:
         """Append a line, and any that could not be appended before."""
-        self._untold.append(revocation)
-        telling = list(self._untold)
-        try:
-            # A disk may take its time; whoever asks about other sessions does not wait for it.
-            await asyncio.to_thread(self._append, telling)
-        except OSError as error:
-            raise _unavailable(self._path, error) from error
-        for told in telling:
-            with suppress(ValueError):  # told by somebody else meanwhile
-                self._untold.remove(told)
+        self._waiting.append(revocation)
+        async with self._writing:
+            # Thousands may be logged out at once: whoever writes takes along all who wait meanwhile.
+            if revocation in self._waiting:
+                await self._write(revocation)
 
     async def read(self, known: Known) -> None:
         """Add what the file has."""
@@ -62,6 +59,18 @@ class RevocationFile:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+    async def _write(self, mine: Revocation) -> None:
+        telling = list(self._waiting)
+        try:
+            # A disk may take its time; whoever asks about other sessions does not wait for it.
+            await asyncio.to_thread(self._append, [*self._untold, *telling])
+        except OSError as error:
+            self._waiting.remove(mine)  # the others try for themselves
+            self._untold.append(mine)
+            raise _unavailable(self._path, error) from error
+        del self._waiting[: len(telling)]
+        self._untold.clear()
 
     def _append(self, revocations: Iterable[Revocation]) -> None:
         with _locked(self._path) as file:

@@ -168,6 +168,29 @@ async def test_writers_at_once(path: Path) -> None:
     assert {revocation.mark for revocation in known} >= {revocation.mark for revocation in lasting}
 
 
+async def test_thousands_at_once_are_a_line_each(path: Path) -> None:
+    """When an authorization server ends all sessions together, each is written once, and all are there."""
+    clock = Clock()
+    writer = RevocationFile(path, clock)
+    await asyncio.gather(*(writer.tell(one(str(number))) for number in range(3000)))
+    assert len(path.read_bytes().splitlines()) == 3000
+    known = Known(clock)
+    await RevocationFile(path, clock).read(known)
+    assert len(known) == 3000
+
+
+async def test_nobody_who_waits_takes_a_failure_for_success(path: Path) -> None:
+    """All who tell while the file cannot be written are told so, and all is made up for by the next who can."""
+    clock = Clock()
+    writer = RevocationFile(path, clock)
+    path.mkdir()
+    answers = await asyncio.gather(*(writer.tell(one(str(number))) for number in range(5)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [RevocationsUnavailable] * 5
+    path.rmdir()
+    await writer.tell(one("last"))
+    assert len(path.read_bytes().splitlines()) == 6
+
+
 async def test_a_folder_that_cannot_be_written_to(path: Path) -> None:
     """It is told in one line that names the file, and what could not be written is, once it can be."""
     clock = Clock()
