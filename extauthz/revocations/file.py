@@ -82,7 +82,9 @@ class RevocationFile:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
             if size > self._compact_above:
-                self._compact(file)
+                self._compact_above = 2 * size
+                with suppress(OSError):  # what was to be told is told: a file that stays long is no failure of that
+                    self._compact(file)
 
     def _compact(self, file: FileIO) -> None:
         """Put a file in its place that holds only what counts, if that is less than half. `file` is locked."""

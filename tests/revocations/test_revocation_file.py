@@ -155,6 +155,17 @@ async def test_compaction_is_not_tried_at_every_line(path: Path) -> None:
     assert len(path.read_bytes().splitlines()) == 51
 
 
+async def test_a_file_that_cannot_be_replaced(path: Path) -> None:
+    """It grows, by a line for each session that has ended, and nobody is told that his was not."""
+    clock = Clock()
+    writer = RevocationFile(path, clock, compact_bytes=500)
+    path.with_name(path.name + ".new").mkdir()  # as where the file alone is mounted into a container
+    for number in range(30):
+        await writer.tell(one(f"short {number}", life=10))
+        clock.now += 20
+    assert len(path.read_bytes().splitlines()) == 30
+
+
 async def test_writers_at_once(path: Path) -> None:
     """Many writers, some of whom compact, lose no line that counts."""
     clock = Clock()
