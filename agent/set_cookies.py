@@ -139,6 +139,13 @@ class CookieJar:
         """A session that has none must not go on with that of the session before."""
         return self._clear(self.names.refresh_token)
 
+    def clear_earlier(self) -> list[str]:
+        """The Set-Cookie lines for what agents before this one have set: beside it, no refresh token would count."""
+        if self.parent_domain is None:
+            return []
+        name, path = self.names.refresh_token, self.agent_path
+        return [set_cookie(name, "", path=path, domain=self.parent_domain, max_age=0)]
+
     def clear_session(self) -> list[str]:
         """The Set-Cookie lines that end a session."""
         return [self._clear(name) for name in (self.names.access_token, self.names.refresh_token, self.names.id_token)]

@@ -81,7 +81,7 @@ class V2:
         if self._has_ended(session):
             raise AgentError(401, "session_expired", "the session was ended while it began; log in again")
         held = self._signed_in(call, tokens, session)
-        call.set_cookies.append(line)
+        call.set_cookies.extend([*self.jar.clear_earlier(), line])
         return _members(held, tokens.expires_in)
 
     async def session(self, call: Exchange) -> Members:
