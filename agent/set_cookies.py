@@ -19,6 +19,10 @@ from extauthz.cookies.marks import KnownBy, known_by
 from extauthz.cookies.names import CookieNames
 from extauthz.cookies.purpose import Purpose
 
+# Under way in one browser. They go to the API as well, some 400 characters each, and of more than 16 KiB of cookies a
+# proxy reads none: a page that starts logins and ends none would have every request refused.
+MAX_LOGINS = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
@@ -110,6 +114,10 @@ class CookieJar:
         """The Set-Cookie line for a login that begins."""
         name = self.names.login(login.flow)
         return self._line(name, self._seal(name, login.to_bytes()), LOGIN_SECONDS)
+
+    def clear_abandoned(self, cookies: CookieHeader) -> list[str]:
+        """The Set-Cookie lines that make room for one more login. Browsers send the oldest first."""
+        return [self._clear(name) for name in cookies.names(self.names.login_prefix)[: 1 - MAX_LOGINS]]
 
     def set_access_token(self, token: AccessToken) -> str:
         """The Set-Cookie line the proxy will read."""

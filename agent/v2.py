@@ -60,7 +60,7 @@ class V2:
     async def login_start(self, call: Exchange) -> Members:
         """POST login/start: where to send the browser, and a cookie that remembers what was sent."""
         login, url = await self.relying_party.start(await read_form(call.request))
-        call.set_cookies.append(self.jar.set_login(login))
+        call.set_cookies.extend([*self.jar.clear_abandoned(cookies(call.request)), self.jar.set_login(login)])
         return {"authorization_url": url}
 
     async def login_end(self, call: Exchange) -> Members:
