@@ -50,7 +50,8 @@ class Session:
             "m": self.marks,
             "beg": self.began,
         }
-        return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(members, separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "surrogatepass")  # a name that was cut in the middle of a letter; json reads it again
 
     @classmethod
     def from_bytes(cls, plaintext: bytes) -> "Session":
