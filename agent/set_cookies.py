@@ -51,7 +51,7 @@ class Session:
             "beg": self.began,
         }
         text = json.dumps(members, separators=(",", ":"), ensure_ascii=False)
-        return text.encode("utf-8", "surrogatepass")  # a name that was cut in the middle of a letter; json reads it again
+        return text.encode("utf-8", "surrogatepass")  # for a name that was cut in the middle of a letter
 
     @classmethod
     def from_bytes(cls, plaintext: bytes) -> "Session":
