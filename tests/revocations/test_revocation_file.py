@@ -75,6 +75,19 @@ async def test_who_starts_later_knows_all(path: Path) -> None:
     assert has(known, "second")
 
 
+async def test_a_long_file_holds_nobody_up(path: Path) -> None:
+    """While it is read, requests are decided in between."""
+    clock = Clock()
+    writer = RevocationFile(path, clock)
+    await asyncio.gather(*(writer.tell(one(str(number))) for number in range(3000)))
+    known, seen = Known(clock), set[int]()
+    reading = asyncio.create_task(RevocationFile(path, clock).read(known))
+    while not reading.done():
+        await asyncio.sleep(0)
+        seen.add(len(known))
+    assert {0, 500, 1000, 2500, 3000} <= seen
+
+
 async def test_only_the_owner_reads_it(path: Path) -> None:
     """The file is made with mode 0600, whatever the umask says."""
     before = os.umask(0)
