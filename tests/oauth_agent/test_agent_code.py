@@ -113,7 +113,7 @@ TROUBLE = [
 
 @pytest.mark.parametrize("answer", TROUBLE)
 async def test_a_server_in_trouble_is_503(world: World, answer: Callable[[httpx2.Request], httpx2.Response]) -> None:
-    """Whatever ails the token endpoint, the app may try again later, and no session begins."""
+    """Whatever ails the token endpoint, the app may log in again later, and no session begins."""
     browser = world.browser()
     response = await world.respond(browser)
     world.server.answers["/token"] = answer
