@@ -83,7 +83,7 @@ async def test_login_end_sets_the_session_and_clears_the_login(tmp_path: Path, s
 
 async def test_a_refresh_token_of_the_agent_before_is_not_in_the_way(tmp_path: Path) -> None:
     """It had the parent domain. Beside ours, every refresh would be refused until the browser is closed."""
-    world = create_world(tmp_path, **PARENT)
+    world = create_world(tmp_path, **SETTINGS["parent domain"])
     browser = await world.log_in()
     earlier = browser.value("__Secure-shop-rt") or ""
     browser.cookies = {Kept("__Secure-shop-rt", "shop.test", "/oauth-agent"): earlier}
