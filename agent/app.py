@@ -1,5 +1,6 @@
 """The agents of all apps as one Starlette application: routes, CORS, and answers in the form of each app's API."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -131,11 +132,21 @@ def _answer(
     status: int, members: Members | None, exchange: Exchange, headers: Mapping[str, str] | None = None
 ) -> Response:
     headers = {"cache-control": "no-store", **(headers or {})}
-    # The library compares the content type with "application/json" exactly: no charset.
-    response = Response(None, status, headers) if members is None else JSONResponse(members, status, headers)
+    response = Response(None, status, headers) if members is None else _Json(members, status, headers)
     for line in exchange.set_cookies:
         response.headers.append("set-cookie", line)
     return response
+
+
+class _Json(JSONResponse):
+    """JSON in ASCII: half a letter, as a name ends that was cut, is in no UTF-8.
+
+    The library compares the content type with "application/json" exactly: no charset.
+    """
+
+    def render(self, content: Members) -> bytes:
+        """The body."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 async def _unknown(_call: Exchange) -> Members:

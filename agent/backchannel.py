@@ -1,7 +1,7 @@
 """Back-channel logout: the authorization server itself tells us that a session is over, or all sessions of a user.
 
 Called by a server, not by a browser: no cookie, origin or custom header is looked at, the signed token says it all. The
-same for every version of the API.
+same for every version of the API whose cookies name a session.
 """
 
 from collections import OrderedDict
@@ -21,7 +21,7 @@ class BackChannelLogout:
     """One app's endpoint."""
 
     relying_party: RelyingParty
-    _done: OrderedDict[str, float] = field(default_factory=OrderedDict, init=False, repr=False)
+    _done: OrderedDict[tuple[str, str], float] = field(default_factory=OrderedDict, init=False, repr=False)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -33,15 +33,17 @@ class BackChannelLogout:
         if not given.get("logout_token"):
             raise invalid_request("logout_token is missing")
         logout = await self.relying_party.logout(given["logout_token"])
-        # Sent once more, it changes nothing: a user who has logged in since stays so.
-        if logout.jti not in self._done:
-            await self.relying_party.end(logout.mark(self.relying_party.app))
-            self._remember(logout.jti)
+        mark = logout.mark(self.relying_party.app)
+        # Sent once more, it changes nothing: a user who has logged in since stays so. A server that gives one `jti` to
+        # several tokens has them all done.
+        if (logout.jti, mark) not in self._done:
+            await self.relying_party.end(mark)
+            self._remember(logout.jti, mark)
         return {}
 
-    def _remember(self, jti: str) -> None:
+    def _remember(self, jti: str, mark: str) -> None:
         """Only once it is done: what failed may be sent again."""
         now = self.relying_party.clock()
-        self._done[jti] = now + 2 * FRESH_SECONDS
+        self._done[jti, mark] = now + 2 * FRESH_SECONDS
         while self._done and (next(iter(self._done.values())) <= now or len(self._done) > MAX_REMEMBERED):
             self._done.popitem(last=False)

@@ -101,7 +101,7 @@ class RefreshesInRedis:
         try:
             members = json.loads(self._ring.open(answer, Purpose(self._app, lock)))
         except InvalidCookie as error:
-            message = "another replica's refresh cannot be read; do all have the same session_key_files?"
+            message = "another replica's refresh cannot be read; do all have the same cookie keys?"
             raise AuthorizationServerError(Trouble.BAD_ANSWER, message) from error
         match members:
             case {"tokens": dict(tokens)}:

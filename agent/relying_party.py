@@ -138,8 +138,11 @@ class RelyingParty:
 
     async def end_own(self, session_id: str) -> None:
         """The same for one session of ours, as far as it can be done now."""
-        with suppress(RevocationsUnavailable):
-            await self.end(mark(self.app, Kind.SESSION, session_id))
+        own = mark(self.app, Kind.SESSION, session_id)
+        # Once: whoever keeps its cookies could log out for ever, and fill what all others read.
+        if not self.has_ended(KnownBy((own,))):
+            with suppress(RevocationsUnavailable):
+                await self.end(own)
 
     async def revoke(self, token: str, kind: TokenKind = "refresh_token") -> None:
         """End the token, and with a refresh token the grant, if that can be done now."""

@@ -19,6 +19,10 @@ from extauthz.cookies.marks import KnownBy, known_by
 from extauthz.cookies.names import CookieNames
 from extauthz.cookies.purpose import Purpose
 
+# Under way in one browser. They go to the API as well, some 400 characters each, and of more than 16 KiB of cookies a
+# proxy reads none: a page that starts logins and ends none would have every request refused.
+MAX_LOGINS = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
@@ -46,7 +50,8 @@ class Session:
             "m": self.marks,
             "beg": self.began,
         }
-        return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(members, separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "surrogatepass")  # for a name that was cut in the middle of a letter
 
     @classmethod
     def from_bytes(cls, plaintext: bytes) -> "Session":
@@ -111,6 +116,10 @@ class CookieJar:
         name = self.names.login(login.flow)
         return self._line(name, self._seal(name, login.to_bytes()), LOGIN_SECONDS)
 
+    def clear_abandoned(self, cookies: CookieHeader) -> list[str]:
+        """The Set-Cookie lines that make room for one more login. Browsers send the oldest first."""
+        return [self._clear(name) for name in cookies.names(self.names.login_prefix)[: 1 - MAX_LOGINS]]
+
     def set_access_token(self, token: AccessToken) -> str:
         """The Set-Cookie line the proxy will read."""
         name = self.names.access_token
@@ -138,6 +147,13 @@ class CookieJar:
     def clear_refresh_token(self) -> str:
         """A session that has none must not go on with that of the session before."""
         return self._clear(self.names.refresh_token)
+
+    def clear_earlier(self) -> list[str]:
+        """The Set-Cookie lines for what agents before this one have set: beside it, no refresh token would count."""
+        if self.parent_domain is None:
+            return []
+        name, path = self.names.refresh_token, self.agent_path
+        return [set_cookie(name, "", path=path, domain=self.parent_domain, max_age=0)]
 
     def clear_session(self) -> list[str]:
         """The Set-Cookie lines that end a session."""

@@ -85,10 +85,14 @@ def read(members: Mapping[str, Any]) -> Tokens:
         raise AuthorizationServerError(Trouble.BAD_ANSWER, "the token endpoint did not answer with a bearer token")
     if not isinstance(access_token, str) or not TOKEN.fullmatch(access_token):
         raise AuthorizationServerError(Trouble.BAD_ANSWER, "the token endpoint answered without a usable token")
+    refresh_token = _text(members, "refresh_token")
+    if refresh_token is not None and not (refresh_token.isascii() and refresh_token.isprintable()):
+        # RFC 6749 appendix A.17: what else there is could be neither kept nor sent back.
+        raise AuthorizationServerError(Trouble.BAD_ANSWER, "the token endpoint answered without a usable refresh token")
     expires_in = members.get("expires_in")
     return Tokens(
         access_token=access_token,
-        refresh_token=_text(members, "refresh_token"),
+        refresh_token=refresh_token,
         id_token=_text(members, "id_token"),
         expires_in=max(expires_in, 0) if isinstance(expires_in, int) and not isinstance(expires_in, bool) else None,
     )

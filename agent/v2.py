@@ -60,7 +60,7 @@ class V2:
     async def login_start(self, call: Exchange) -> Members:
         """POST login/start: where to send the browser, and a cookie that remembers what was sent."""
         login, url = await self.relying_party.start(await read_form(call.request))
-        call.set_cookies.append(self.jar.set_login(login))
+        call.set_cookies.extend([*self.jar.clear_abandoned(cookies(call.request)), self.jar.set_login(login)])
         return {"authorization_url": url}
 
     async def login_end(self, call: Exchange) -> Members:
@@ -81,7 +81,7 @@ class V2:
         if self._has_ended(session):
             raise AgentError(401, "session_expired", "the session was ended while it began; log in again")
         held = self._signed_in(call, tokens, session)
-        call.set_cookies.append(line)
+        call.set_cookies.extend([*self.jar.clear_earlier(), line])
         return _members(held, tokens.expires_in)
 
     async def session(self, call: Exchange) -> Members:

@@ -6,7 +6,7 @@ Imported only where redis is configured; its library is an extra.
 import re
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -16,7 +16,10 @@ from extauthz.config.shared import RedisConfig
 CONNECT_SECONDS = 2.0
 # Longer than any call may block over there; a connection that is dead without a word shows after so long.
 ANSWER_SECONDS = 3.0
-MAX_CONNECTIONS = 50
+# Whoever waits for another replica's answer has one meanwhile. Beyond that a call waits for its turn: on its own, a
+# refresh would spend a token that another replica is just spending.
+MAX_CONNECTIONS = 200
+TURN_SECONDS = 5.0
 # Servers repeat what they do not understand, and to an old one that may be the password.
 _REPEATED = re.compile(r",? ?with args beginning.*", re.DOTALL | re.IGNORECASE)
 
@@ -30,13 +33,14 @@ class RedisServer:
 
     def __init__(self, config: RedisConfig) -> None:
         tls: dict[str, Any] = {"ssl_ca_certs": config.ca_file} if config.url.startswith("rediss:") else {}
-        self._client: Any = Redis.from_url(  # its own types are a union for every protocol
+        pool: Any = BlockingConnectionPool.from_url(
             config.url,
             username=config.username,
             password=config.password_file.reveal() if config.password_file else None,
             socket_connect_timeout=CONNECT_SECONDS,
             socket_timeout=ANSWER_SECONDS,
             max_connections=MAX_CONNECTIONS,
+            timeout=TURN_SECONDS,
             # Once more at once: the server may have closed a connection that lay idle.
             retry=Retry(NoBackoff(), 1),
             decode_responses=True,
@@ -44,6 +48,7 @@ class RedisServer:
             legacy_responses=False,
             **tls,
         )
+        self._client: Any = Redis.from_pool(pool)  # its own types are a union for every protocol
 
     async def call(self, *command: str | int) -> Any:
         """Send one command; its answer. Raises RedisUnavailable."""

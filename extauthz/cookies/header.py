@@ -57,6 +57,10 @@ class CookieHeader:
             raise AmbiguousCookie
         return values.pop() if values else None
 
+    def names(self, prefix: str) -> list[str]:
+        """The names that begin with `prefix`, in the order in which they came."""
+        return [name for name, _ in self._pairs(prefix) if name.startswith(prefix)]
+
     def without(self, is_ours: Callable[[str], bool]) -> str | None:
         """The header to send upstream: every foreign pair byte for byte, or None when nothing is left.
 

@@ -4,7 +4,6 @@ A redirect is an error: following one would carry our client secret to another h
 """
 
 import asyncio
-import json
 import re
 import socket
 import ssl
@@ -17,6 +16,7 @@ from typing import Any
 
 import httpx2
 
+from extauthz.oauth import strict_json
 from extauthz.oauth.breaker import CircuitBreaker
 from extauthz.oauth.client_auth import ClientAuthentication, Form
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
@@ -59,7 +59,7 @@ class Reply:
     def json(self) -> dict[str, Any]:
         """The body as a JSON object. Raises AuthorizationServerError when it is none."""
         try:
-            members = json.loads(self.body)
+            members = strict_json.loads(self.body)
         except (ValueError, RecursionError) as error:
             raise AuthorizationServerError(Trouble.BAD_ANSWER, "the answer is not JSON") from error
         if not isinstance(members, dict):

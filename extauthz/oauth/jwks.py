@@ -4,13 +4,13 @@ Keys are fetched when needed. An unknown key id asks again, for one caller on be
 than the cool-down: a flood of made-up key ids must not become a flood at the authorization server.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import jwt
 
+from extauthz.oauth import strict_json
 from extauthz.oauth.errors import AuthorizationServerError, InvalidToken, Trouble
 from extauthz.oauth.http import HttpClient, require_success
 from extauthz.oauth.metadata import KEEP_SECONDS, Discovery, endpoint
@@ -45,7 +45,7 @@ class KeySet:
         key = await self._key(header)
         try:
             parts = JWS.decode_complete(token, key, algorithms=[header["alg"]])
-            claims = json.loads(parts["payload"], parse_constant=_no_number)
+            claims = strict_json.loads(parts["payload"])
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise InvalidToken("the signature does not verify") from error
         if not isinstance(claims, dict):
@@ -84,10 +84,6 @@ def _find(keys: list[Mapping[str, Any]], header: Mapping[str, Any]) -> Mapping[s
     fitting = [key for key in usable if kid is None or key.get("kid") == kid]
     # Without a key id there must be no choice to make.
     return fitting[0] if len(fitting) == 1 else None
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")  # NaN and Infinity: Python reads them, nobody else does
 
 
 def _header(token: str) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from extauthz.revocations.revocations import RevocationsUnavailable
 POLL_SECONDS = 0.1  # one stat of a file; a session that has ended is served for that long
 COMPACT_BYTES = 256 * 1024  # some four thousand lines; below that, nobody gains by it
 MAX_UNTOLD = 10_000  # kept while the disk is full; beyond that the oldest end with their tokens
+LINES_AT_ONCE = 500  # some 4 ms; a file that was written anew is read from its beginning while requests wait
 OWNER_ONLY = 0o600
 
 
@@ -32,19 +33,16 @@ class RevocationFile:
         self._path, self._clock = path, clock
         self._compact_bytes, self._compact_above = compact_bytes, compact_bytes
         self._untold: deque[Revocation] = deque(maxlen=MAX_UNTOLD)
+        self._waiting: list[Revocation] = []
+        self._writing = asyncio.Lock()
 
     async def tell(self, revocation: Revocation) -> None:
         """Append a line, and any that could not be appended before."""
-        self._untold.append(revocation)
-        telling = list(self._untold)
-        try:
-            # A disk may take its time; whoever asks about other sessions does not wait for it.
-            await asyncio.to_thread(self._append, telling)
-        except OSError as error:
-            raise _unavailable(self._path, error) from error
-        for told in telling:
-            with suppress(ValueError):  # told by somebody else meanwhile
-                self._untold.remove(told)
+        self._waiting.append(revocation)
+        async with self._writing:
+            # Thousands may be logged out at once: whoever writes takes along all who wait meanwhile.
+            if revocation in self._waiting:
+                await self._write(revocation)
 
     async def read(self, known: Known) -> None:
         """Add what the file has."""
@@ -63,6 +61,18 @@ class RevocationFile:
     async def close(self) -> None:
         """Nothing is held open."""
 
+    async def _write(self, mine: Revocation) -> None:
+        telling = list(self._waiting)
+        try:
+            # A disk may take its time; whoever asks about other sessions does not wait for it.
+            await asyncio.to_thread(self._append, [*self._untold, *telling])
+        except OSError as error:
+            self._waiting.remove(mine)  # the others try for themselves
+            self._untold.append(mine)
+            raise _unavailable(self._path, error) from error
+        del self._waiting[: len(telling)]
+        self._untold.clear()
+
     def _append(self, revocations: Iterable[Revocation]) -> None:
         with _locked(self._path) as file:
             size = file.seek(0, os.SEEK_END)
@@ -73,7 +83,9 @@ class RevocationFile:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
             if size > self._compact_above:
-                self._compact(file)
+                self._compact_above = 2 * size
+                with suppress(OSError):  # what was to be told is told: a file that stays long is no failure of that
+                    self._compact(file)
 
     def _compact(self, file: FileIO) -> None:
         """Put a file in its place that holds only what counts, if that is less than half. `file` is locked."""
@@ -114,7 +126,10 @@ class _Reader:
         """Add what has been appended since. Raises RevocationsUnavailable."""
         try:
             if self._has_news():
-                for revocation in _revocations(await asyncio.to_thread(self._complete_lines)):
+                lines = await asyncio.to_thread(self._complete_lines)
+                for number, revocation in enumerate(_revocations(lines)):
+                    if number % LINES_AT_ONCE == 0:
+                        await asyncio.sleep(0)
                     known.add(revocation)
         except OSError as error:
             raise _unavailable(self._path, error) from error

@@ -207,6 +207,8 @@ async def test_f62_cookie_attributes(tmp_path: Path, parent: str | None) -> None
         name, attributes = line.partition("=")[0], line.split("; ")[1:]
         assert {"HttpOnly", "Secure", "SameSite=Strict"} <= set(attributes)
         shared = [attribute for attribute in attributes if attribute.startswith("Domain=")]
+        if shared and line.startswith(f"{RT}=;"):
+            continue  # takes away what an earlier agent has set
         assert shared == ([f"Domain={parent}"] if parent and name.endswith("-at") else [])
         assert name.startswith("__Secure-" if shared or name == RT else "__Host-Http-")
         assert f"Path={'/oauth-agent' if name == RT else '/'}" in attributes

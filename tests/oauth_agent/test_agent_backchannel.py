@@ -249,6 +249,14 @@ async def test_l7_another_token_ends_the_new_session(world: World) -> None:
     assert await is_over(again)
 
 
+async def test_l7_a_server_that_calls_all_its_tokens_alike(world: World) -> None:
+    """Each logs out whom it names: answering 200 to one that was not done would leave a session that is over."""
+    ada, grace = await world.log_in(), await world.log_in("grace")
+    for user in ("ada", "grace"):
+        assert (await tell(world, {"sub": user, "jti": "1"})).status_code == 200
+    assert [await is_over(ada), await is_over(grace)] == [True, True]
+
+
 async def test_l7_what_is_remembered_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """L7: of many tokens the latest are remembered, and none for longer than it could be replayed."""
     monkeypatch.setattr("agent.backchannel.MAX_REMEMBERED", 3)

@@ -113,7 +113,7 @@ TROUBLE = [
 
 @pytest.mark.parametrize("answer", TROUBLE)
 async def test_a_server_in_trouble_is_503(world: World, answer: Callable[[httpx2.Request], httpx2.Response]) -> None:
-    """Whatever ails the token endpoint, the app may try again later, and no session begins."""
+    """Whatever ails the token endpoint, the app may log in again later, and no session begins."""
     browser = world.browser()
     response = await world.respond(browser)
     world.server.answers["/token"] = answer
@@ -178,6 +178,8 @@ def test_the_token_type_is_compared_without_case(token_type: str) -> None:
         pytest.param({"access_token": "a\r\nx: y"}, id="E10 line break"),
         pytest.param({"access_token": "t\n"}, id="E10 line break at the end"),
         pytest.param({"access_token": "é"}, id="E10 letter beyond ASCII"),
+        pytest.param({"refresh_token": "\ud83e"}, id="refresh token with half a letter"),
+        pytest.param({"refresh_token": "a\nb"}, id="refresh token with a line break"),
     ],
 )
 def test_a_token_we_cannot_use_is_trouble(changes: dict[str, object]) -> None:

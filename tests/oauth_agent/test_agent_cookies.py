@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 from agent_world import Browser, World, create_world, read, set_cookies
+from agent_world.browser import Kept
 
 from agent.set_cookies import RefreshToken
 from extauthz.config import ConfigError
@@ -43,6 +44,9 @@ LINES: dict[str, dict[str, str]] = {
         "no at": "__Secure-shop-at=; Path=/; Domain=shop.test; Max-Age=0; Secure; HttpOnly; SameSite=Strict",
         "no rt": "__Secure-shop-rt=; Path=/oauth-agent; Max-Age=0; Secure; HttpOnly; SameSite=Strict",
         "no id": "__Host-Http-shop-id=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict",
+        "no earlier rt": (
+            "__Secure-shop-rt=; Path=/oauth-agent; Domain=shop.test; Max-Age=0; Secure; HttpOnly; SameSite=Strict"
+        ),
     },
 }
 # B21: a session may outlive the browser; what clears its cookies, and a login's own, stay as they are.
@@ -73,7 +77,18 @@ async def test_login_end_sets_the_session_and_clears_the_login(tmp_path: Path, s
     world = create_world(tmp_path, **SETTINGS[setting])
     browser = world.browser()
     response = await world.respond(browser)
-    assert shapes(await browser.login_end(response)) == lines(setting, "no login", "at", "id", "rt")
+    earlier = ["no earlier rt"] if setting == "parent domain" else []
+    assert shapes(await browser.login_end(response)) == lines(setting, "no login", "at", "id", *earlier, "rt")
+
+
+async def test_a_refresh_token_of_the_agent_before_is_not_in_the_way(tmp_path: Path) -> None:
+    """It had the parent domain. Beside ours, every refresh would be refused until the browser is closed."""
+    world = create_world(tmp_path, **SETTINGS["parent domain"])
+    browser = await world.log_in()
+    earlier = browser.value("__Secure-shop-rt") or ""
+    browser.cookies = {Kept("__Secure-shop-rt", "shop.test", "/oauth-agent"): earlier}
+    read(await browser.login_end(await world.respond(browser)))
+    read(await browser.refresh())
 
 
 @by_setting

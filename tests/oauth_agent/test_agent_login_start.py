@@ -55,6 +55,27 @@ async def test_s3_nothing_of_a_login_repeats_in_the_next(world: World) -> None:
     assert len(browser.names()) == 2
 
 
+async def test_logins_that_nobody_ends_do_not_pile_up(world: World) -> None:
+    """Ten at most, the latest; more would fill the Cookie header until the API's proxy reads none of it."""
+    browser = await world.log_in()
+    session = browser.names()
+    for _ in range(60):
+        await world.start(browser)
+    logins = browser.names() - session
+    assert len(logins) == 10
+    assert sum(len(kept.name) + len(value) for kept, value in browser.cookies.items()) < 8 * 1024
+    read(await browser.login_end(await world.respond(browser)))
+    assert len(browser.names() - session) == 9
+
+
+async def test_ten_tabs_log_in_at_once(world: World) -> None:
+    """Each login that is under way can be ended, the first as well as the tenth."""
+    browser = world.browser()
+    responses = [await world.respond(browser) for _ in range(10)]
+    for response in responses:
+        read(await browser.login_end(response))
+
+
 async def test_the_verifier_is_not_in_the_answer(world: World) -> None:
     """PKCE protects only while the verifier stays in the sealed cookie."""
     browser = world.browser()

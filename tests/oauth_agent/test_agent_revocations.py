@@ -104,6 +104,18 @@ async def test_logout_without_a_session_ends_none(world: World) -> None:
     assert len(world.shared.revocations.known) == 0
 
 
+async def test_a_session_ends_once(tmp_path: Path) -> None:
+    """Who goes on logging out with cookies he has kept is answered, and adds nothing to what all others read."""
+    world = create_world(tmp_path, top={"revocations": {"file": "revocations.jsonl"}})
+    browser = await world.log_in()
+    kept = dict(browser.cookies)
+    for _ in range(3):
+        browser.cookies = dict(kept)
+        read(await browser.logout())
+        assert browser.cookies == {}
+    assert len((tmp_path / "revocations.jsonl").read_bytes().splitlines()) == 1
+
+
 async def test_logout_while_others_cannot_be_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The user is logged out here, and has the address to log out over there."""
 

@@ -115,6 +115,15 @@ async def test_user_info_beyond_ascii(world: V1World) -> None:
     assert response.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("call", ["userInfo", "claims"])
+async def test_a_name_that_was_cut_in_the_middle_of_a_letter(world: V1World, call: str) -> None:
+    """Half an emoji, as a field of limited length ends, is passed on as it came."""
+    world.inner.server.answers["/userinfo"] = lambda _: httpx2.Response(200, text=r'{"name":"Ada \ud83e"}')
+    await world.inner.server.mode(id_token_overrides={"name": "Ada \ud83e"})
+    browser = await world.log_in()
+    assert (await browser.call("GET", call)).json()["name"] == "Ada \ud83e"
+
+
 async def test_user_info_with_a_token_that_is_over(world: V1World) -> None:
     """`token_expired` tells the page to refresh; the cookies stay, and afterwards it works."""
     browser = await world.log_in()
@@ -134,6 +143,8 @@ TROUBLE = [
     (httpx2.Response(200, text="<html>"), 502, "authorization_server_error"),
     (httpx2.Response(200, text="a.signed.one"), 502, "authorization_server_error"),
     (httpx2.Response(200, json=["sub"]), 502, "authorization_server_error"),
+    (httpx2.Response(200, text='{"score":NaN}'), 502, "authorization_server_error"),
+    (httpx2.Response(200, text='{"score":1e999}'), 502, "authorization_server_error"),
 ]
 
 

@@ -102,7 +102,9 @@ async def test_keys_named_in_the_token_are_not_fetched() -> None:
     assert {request.url.host for request in server.asked} == {"as.example"}
 
 
-@pytest.mark.parametrize("payload", [b"[]", b'"x"', b"7", b"not JSON", b"[" * 5000, b'{"x":NaN}', b'{"x":Infinity}'])
+@pytest.mark.parametrize(
+    "payload", [b"[]", b'"x"', b"7", b"not JSON", b"[" * 5000, b'{"x":NaN}', b'{"x":Infinity}', b'{"x":-1e999}']
+)
 async def test_claims_that_are_none(payload: bytes) -> None:
     """A good signature over something that is no JSON object is no JWT."""
     signed = jwt.PyJWS().encode(payload, KEY, algorithm="ES256", headers={"kid": "k1"})

@@ -75,6 +75,19 @@ async def test_who_starts_later_knows_all(path: Path) -> None:
     assert has(known, "second")
 
 
+async def test_a_long_file_holds_nobody_up(path: Path) -> None:
+    """While it is read, requests are decided in between."""
+    clock = Clock()
+    writer = RevocationFile(path, clock)
+    await asyncio.gather(*(writer.tell(one(str(number))) for number in range(3000)))
+    known, seen = Known(clock), set[int]()
+    reading = asyncio.create_task(RevocationFile(path, clock).read(known))
+    while not reading.done():
+        await asyncio.sleep(0)
+        seen.add(len(known))
+    assert {0, 500, 1000, 2500, 3000} <= seen
+
+
 async def test_only_the_owner_reads_it(path: Path) -> None:
     """The file is made with mode 0600, whatever the umask says."""
     before = os.umask(0)
@@ -155,6 +168,17 @@ async def test_compaction_is_not_tried_at_every_line(path: Path) -> None:
     assert len(path.read_bytes().splitlines()) == 51
 
 
+async def test_a_file_that_cannot_be_replaced(path: Path) -> None:
+    """It grows, by a line for each session that has ended, and nobody is told that his was not."""
+    clock = Clock()
+    writer = RevocationFile(path, clock, compact_bytes=500)
+    path.with_name(path.name + ".new").mkdir()  # as where the file alone is mounted into a container
+    for number in range(30):
+        await writer.tell(one(f"short {number}", life=10))
+        clock.now += 20
+    assert len(path.read_bytes().splitlines()) == 30
+
+
 async def test_writers_at_once(path: Path) -> None:
     """Many writers, some of whom compact, lose no line that counts."""
     clock = Clock()
@@ -166,6 +190,29 @@ async def test_writers_at_once(path: Path) -> None:
     known = Known(clock)
     await RevocationFile(path, clock).read(known)
     assert {revocation.mark for revocation in known} >= {revocation.mark for revocation in lasting}
+
+
+async def test_thousands_at_once_are_a_line_each(path: Path) -> None:
+    """When an authorization server ends all sessions together, each is written once, and all are there."""
+    clock = Clock()
+    writer = RevocationFile(path, clock)
+    await asyncio.gather(*(writer.tell(one(str(number))) for number in range(3000)))
+    assert len(path.read_bytes().splitlines()) == 3000
+    known = Known(clock)
+    await RevocationFile(path, clock).read(known)
+    assert len(known) == 3000
+
+
+async def test_nobody_who_waits_takes_a_failure_for_success(path: Path) -> None:
+    """All who tell while the file cannot be written are told so, and all is made up for by the next who can."""
+    clock = Clock()
+    writer = RevocationFile(path, clock)
+    path.mkdir()
+    answers = await asyncio.gather(*(writer.tell(one(str(number))) for number in range(5)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [RevocationsUnavailable] * 5
+    path.rmdir()
+    await writer.tell(one("last"))
+    assert len(path.read_bytes().splitlines()) == 6
 
 
 async def test_a_folder_that_cannot_be_written_to(path: Path) -> None:
