@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent.parent
-# ID tokens (T), authorization responses (I), RFC 9700 as it binds the client (S), refreshing (R).
-RULES = {"t": range(1, 12), "i": range(1, 8), "s": range(1, 9), "r": range(1, 6)}
+# ID tokens (T), authorization responses (I), RFC 9700 where it binds us (S), refreshing (R), back-channel logout (L).
+RULES = {"t": range(1, 12), "i": range(1, 8), "s": range(1, 9), "r": range(1, 6), "l": range(1, 12)}
 NAMED = {
     rule
     for file in TESTS.rglob("test_*.py")
