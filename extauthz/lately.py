@@ -48,7 +48,7 @@ class Lately:
     def question(self, request: Request) -> Hashable:
         """All that counts of a request."""
         headers, cookies = request.headers, request.cookies
-        path_counts = self._paths_differ or not request.context.keys() <= NO_RULE
+        path_counts = self._paths_differ or bool(request.context and not request.context.keys() <= NO_RULE)
         names = self._names_of_options if request.method == "OPTIONS" else self._names
         counts = (
             request.method,
