@@ -63,7 +63,9 @@ def envoy_config(file: Path, workers: int | None, host: str | None) -> None:
 
 
 @main.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="The folder to write to.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path(), help="The folder to write to; by default this one."
+)
 @click.option("--type", "kind", type=click.Choice(["x25519", "p-256"]), default="x25519", show_default=True)
 def keygen(out: Path, kind: str) -> None:
     """Make the keys one installation needs, and tell which program gets which."""

@@ -15,7 +15,10 @@ VARIABLE = "TOKEN_HANDLER__EXTAUTHZ__WORKERS"
 def workers_option(command: F) -> F:
     """`--workers N`, in place of the configuration's `extauthz.workers`."""
     option = click.option(
-        "--workers", type=click.IntRange(1, MAX_WORKERS), help="How many processes; by default extauthz.workers."
+        "--workers",
+        type=click.IntRange(1, MAX_WORKERS),
+        help="How many processes, each on ports of its own, the next after the last one's; Envoy needs all of them "
+        "(extauthz envoy-config). By default extauthz.workers.",
     )
     return option(command)
 
