@@ -110,13 +110,13 @@ def of_the_gateway(results: Results, running: World, takes: int) -> None:
 
 def of_workers(results: Results, running: World, takes: int) -> None:
     """Processes of one proxy."""
-    rates = workers.measure(running, takes)
-    if rates is None:
-        results.left_out.append("workers, which this version has not got")
-        return
-    results.numbers["two_workers_over_one"] = rates[2].over(rates[1])
+    rates, micros = workers.measure(running, takes)
+    results.numbers["two_workers_over_one"] = micros[1].over(micros[2]).times(2)
     for count, figures in rates.items():
-        results.add(f"gRPC door, {count} worker{'s' if count > 1 else ''}: Checks", figures, "per s")
+        name = f"gRPC door, {count} worker{'s' if count > 1 else ''}"
+        results.add(f"{name}: Checks, as far as h2load leaves them the cores", figures, "per s")
+        results.add(f"{name}: a Check", micros[count], "us CPU")
+    results.add("two workers over one, h2load on the same cores", rates[2].over(rates[1]), "times")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ class Figures:
 
     @property
     def spread(self) -> float:
-        """The noise: the middle half of the takes, as a part of the median."""
+        """The noise: the interquartile range, as a part of the median."""
         if len(self.takes) < 2 or not self.median:
             return 0.0
         low, _, high = quantiles(self.takes, n=4, method="inclusive")
@@ -27,6 +27,10 @@ class Figures:
     def over(self, other: "Figures") -> "Figures":
         """Take by take, as multiples of `other`: what slows the machine for a while slows both."""
         return Figures(tuple(mine / theirs for mine, theirs in zip(self.takes, other.takes, strict=True)))
+
+    def times(self, factor: float) -> "Figures":
+        """Take by take."""
+        return Figures(tuple(factor * take for take in self.takes))
 
     def less(self, other: "Figures") -> "Figures":
         """Take by take, what is left without `other`."""

@@ -14,7 +14,7 @@ NUMBERS = {
     "grpc_over_noop_grpcio_cpu": "CPU of a Check: gRPC door over one that does nothing, on grpcio",
     "fast_checks_per_cpu_over_noop_grpcio": "Checks a second of CPU: fast door over one that does nothing, on grpcio",
     "mib_per_100k_sessions": "MiB for 100,000 remembered sessions",
-    "two_workers_over_one": "Checks a second: two workers over one",
+    "two_workers_over_one": "Checks two workers have time for, over one, h2load's time left out",
     "introspections_for_1000_concurrent_misses": "introspections when 1000 requests of a new session come at once",
 }
 
