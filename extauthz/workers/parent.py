@@ -1,30 +1,23 @@
 """The parent of several workers: keeps them running, replaces them on SIGHUP, ends them on SIGTERM.
 
-It reads the configuration, holds the HTTP listeners, and answers for all workers at the operations listener. It never
-decides a request, and does not import grpc.
+It reads the configuration and holds the HTTP listeners. It never decides a request, and does not import grpc.
 """
 
 import asyncio
 import os
 import signal
-import tempfile
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, closing, suppress
 from itertools import chain, count
 from pathlib import Path
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from extauthz.build import published_keys
 from extauthz.config import Config, ConfigError
 from extauthz.config.listening import PREFIX, ListenError, listen, require_free
 from extauthz.config.model import ProxyConfig
-from extauthz.doors import jwks
-from extauthz.doors.operations import DRAINING, READY, Operations
-from extauthz.http_server import GRACE_SECONDS, HttpServer
-from extauthz.metrics import Metrics, Together
-from extauthz.oauth.key_ring import key_set
+from extauthz.doors.operations import DRAINING, READY
+from extauthz.http_server import GRACE_SECONDS
 from extauthz.telemetry import Log
+from extauthz.workers.operations import OperationsOfAll
 from extauthz.workers.worker import CANNOT_LISTEN, STARTING, Task, Worker
 
 # After a first death at once, then after 1, 2, 4 ... seconds; whoever has lived a minute died of something new.
@@ -35,7 +28,6 @@ NO_ROOM_SECONDS = 1.0  # after the system has refused another process
 READY_SECONDS = 30.0
 # Beyond its draining and its grace, a worker that has not ended hangs.
 PATIENCE_SECONDS = GRACE_SECONDS + 5.0
-MEMORY = Path("/dev/shm")  # noqa: S108  # where there is a choice, counters are not for a disk
 # What the workers' listeners depend on: the old and the new ones could not stand in for each other.
 LASTING: dict[str, Callable[[ProxyConfig], object]] = {
     "workers": lambda settings: settings.workers,
@@ -63,20 +55,18 @@ class Parent:
         self._living: set[Worker] = set()
         self._workers: list[Worker] = []
         self._changing = [asyncio.Lock() for _ in range(config.extauthz.workers)]
-        self._together = Together(_folder(held)) if config.extauthz.operations.listen else None
+        self._operations = OperationsOfAll(config, self._state, log, held)
         self._http = [held.enter_context(closing(listen(address))) for address in config.extauthz.http.listen]
         for address in chain(*config.extauthz.worker_listeners):
             require_free(address)
         held.callback(_remove_sockets, config.extauthz)
         self._alive, write = os.pipe()
         held.callback(os.close, write)
-        self._operations = HttpServer(self._operate, log)
-        self._application = self._operations_of(config)
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT. Raises ListenError."""
         stopped, renew = _signals()
-        self._operations.start(self._config.extauthz.operations.listen)
+        self._operations.start()
         working = asyncio.create_task(self._work(renew))
         told = asyncio.create_task(stopped.wait())
         await asyncio.wait({working, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -110,7 +100,7 @@ class Parent:
             number=number,
             http=self._http,
             alive=self._alive,
-            together=self._together,
+            together=self._operations.together,
         )
         try:
             worker = Worker(task)
@@ -126,8 +116,8 @@ class Parent:
         await worker.end()
         if worker in self._living:  # or who heard of it first has seen to it, and another has its number now
             self._living.discard(worker)
-            if self._together is not None:
-                self._together.forget(worker.number)
+            if self._operations.together is not None:
+                self._operations.together.forget(worker.number)
 
     async def _keep(self, place: int) -> None:
         """Whenever the worker of this place dies, start another."""
@@ -200,7 +190,7 @@ class Parent:
         leaving = old if ready else new
         if ready:
             self._config, self._workers[place] = config, new
-            self._application = self._operations_of(config)
+            self._operations.renew(config)
         await self._see_off([leaving])
         await self._gone(leaving)
         return ready
@@ -231,27 +221,11 @@ class Parent:
         states = [f"worker {worker.place}: {worker.state}" for worker in self._workers if worker.state != READY]
         return "; ".join(states) or READY
 
-    async def _operate(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._application(scope, receive, send)
-
-    def _operations_of(self, config: Config) -> ASGIApp:
-        keys = published_keys(config)
-        public: dict[str, ASGIApp] = {jwks.PATH: jwks.Jwks(key_set(keys))} if keys else {}
-        return Operations(self._together or Metrics(), self._state, public).application()
-
 
 def _failure(worker: Worker) -> ListenError:
     if worker.state.startswith(CANNOT_LISTEN):
         return ListenError(worker.state)
     return ListenError(f"worker {worker.place} ended with status {worker.status} before it listened")
-
-
-def _folder(held: ExitStack) -> Path:
-    where = MEMORY if os.access(MEMORY, os.W_OK) else None
-    try:
-        return Path(held.enter_context(tempfile.TemporaryDirectory(prefix="extauthz-", dir=where)))
-    except OSError as error:
-        raise ListenError(f"cannot make a folder for counters, in {where or 'TMPDIR'}: {error.strerror}") from error
 
 
 def _remove_sockets(settings: ProxyConfig) -> None:

@@ -244,8 +244,8 @@ def test_no_room_for_counters(tmp_path: Path) -> None:
 NO_FOLDER = """
 import tempfile
 from pathlib import Path
-from extauthz.workers import parent
-parent.MEMORY, tempfile.tempdir = Path("/nowhere"), "/nowhere"
+from extauthz.workers import operations
+operations.MEMORY, tempfile.tempdir = Path("/nowhere"), "/nowhere"
 """
 
 
