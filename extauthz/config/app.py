@@ -24,15 +24,8 @@ from extauthz.config.endpoints import EndpointsConfig
 from extauthz.config.files import CaFile, Program, loading, proxy_needs_no_app_client
 from extauthz.config.login import LoginConfig, called_at_login
 from extauthz.config.routes import CorsConfig, Csrf, RouteConfig
-from extauthz.config.section import V, given
-from extauthz.config.upstream import (
-    NEEDS_AUDIENCE,
-    UpstreamConfig,
-    asked_for,
-    called_by_way,
-    takes_jwts,
-    told_of_clients,
-)
+from extauthz.config.section import V
+from extauthz.config.upstream import UpstreamConfig, called_by_way, fits_route
 from extauthz.config.values import (
     Host,
     IdentityHeader,
@@ -157,7 +150,7 @@ class AppConfig(LoginConfig):
             try:
                 cls._csrf_fits(route.csrf, info)
                 if "upstream" in info.data:
-                    _way_fits(route, info.data["upstream"])
+                    fits_route(info.data["upstream"], route)
             except ValueError as error:
                 raise ValueError(f"{route.path}: {error}") from None
         return routes
@@ -232,18 +225,6 @@ def _called(info: ValidationInfo) -> set[str]:
     return set().union(
         *(called_by_way(upstream, way) for way in {upstream.way, *(r.upstream for r in routes)} - {None})
     )
-
-
-def _way_fits(route: RouteConfig, upstream: UpstreamConfig) -> None:
-    way = route.upstream or upstream.way
-    if way == "opaque" and (route.scope or route.audience):
-        raise ValueError("neither scope nor audience can be required, for the way opaque looks into no token")
-    asked_for(route.resource, way)
-    told_of_clients(upstream.clients, way)
-    if way == "mint":
-        given(upstream.mint, "as upstream.mint")
-    if takes_jwts(upstream.bearer, way):
-        given(route.audience or upstream.audience, f"as audience {NEEDS_AUDIENCE}")
 
 
 def cookie_names(name: str, app: AppConfig) -> CookieNames:

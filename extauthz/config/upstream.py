@@ -16,7 +16,7 @@ from extauthz.config.client import (
 )
 from extauthz.config.files import DecryptionKeyFiles, Program, loading
 from extauthz.config.mint import MintConfig
-from extauthz.config.routes import Way
+from extauthz.config.routes import RouteConfig, Way
 from extauthz.config.section import Section, V, given
 from extauthz.config.values import Resource, ScopeToken
 
@@ -179,3 +179,16 @@ def _looked_into(required: V, info: ValidationInfo) -> V:
     if required and info.data.get("way") == "opaque":
         raise ValueError("cannot be required, for the way opaque looks into no token; leave it out")
     return required
+
+
+def fits_route(upstream: UpstreamConfig, route: RouteConfig) -> None:
+    """ValueError where what the route asks for is nothing its way can give."""
+    way = route.upstream or upstream.way
+    if way == "opaque" and (route.scope or route.audience):
+        raise ValueError("neither scope nor audience can be required, for the way opaque looks into no token")
+    asked_for(route.resource, way)
+    told_of_clients(upstream.clients, way)
+    if way == "mint":
+        given(upstream.mint, "as upstream.mint")
+    if takes_jwts(upstream.bearer, way):
+        given(route.audience or upstream.audience, f"as audience {NEEDS_AUDIENCE}")
