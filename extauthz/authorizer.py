@@ -6,18 +6,17 @@ exchanges the token once for all who wait for it, and concludes. Neither ever ra
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import random
 from typing import Protocol, assert_never
 
-from extauthz.cache import Cache
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.envelope import InvalidCookie
 from extauthz.cookies.marks import KnownBy
 from extauthz.decision import Allow, Credential, Decision, Deny, conclude, examine, let_through, refuse
 from extauthz.lately import Answer, Lately
+from extauthz.memory import Memory, cache_key
 from extauthz.oauth.errors import AuthorizationServerError
 from extauthz.outcome import Fault, Outcome, Refused, UpstreamToken
 from extauthz.policy import OPAQUE, Policy
@@ -31,9 +30,6 @@ SKEW_SECONDS = 2.0
 NEGATIVE_SECONDS = 5.0
 # Sessions that began together are not all asked about again together: each is, up to this part of the time, earlier.
 JITTER = 0.1
-WORD_BYTES = 80  # a scope or an audience
-CLAIM_BYTES = 100  # what a remembered claim weighs beside its text; measured, rounded up
-SESSION_BYTES = 400  # what a session is known by
 
 
 class OpensCookies(Protocol):
@@ -83,19 +79,6 @@ class Pending:
     credential: Credential
     app: App
     key: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What is remembered. Refusals apart: a flood of worthless tokens must not push sessions out."""
-
-    answers: Cache[Outcome]
-    refusals: Cache[Outcome]
-
-    def get(self, key: bytes) -> Outcome | None:
-        """What became of the credential `key`, if that is remembered."""
-        answer = self.answers.get(key)
-        return answer if answer is not None else self.refusals.get(key)
 
 
 class NothingEnded:
@@ -226,25 +209,12 @@ class Authorizer:
             case UpstreamToken() if pending.credential.way == OPAQUE:
                 pass  # nobody has called it good: made-up tokens would push sessions out
             case UpstreamToken():
-                claims = {name: outcome.claims[name] for name in app.claims & outcome.claims.keys()}
-                words = len(outcome.scopes) + len(outcome.audiences)
-                size = len(outcome.bearer) + WORD_BYTES * words
-                size += sum(CLAIM_BYTES + len(str(claim)) for claim in claims.values())
-                size += SESSION_BYTES if outcome.session is not None else 0
                 left = outcome.expires_at - self._clock() - SKEW_SECONDS
                 ttl = min(left, outcome.max_age, app.max_seconds) * (1 - JITTER * self._chance())
-                self._memory.answers.put(
-                    pending.key,
-                    replace(outcome, claims=claims),
-                    ttl=ttl,
-                    grace=min(app.stale_seconds, left - ttl),
-                    payload_bytes=size,
-                )
+                grace = min(app.stale_seconds, left - ttl)
+                self._memory.keep(pending.key, outcome, app.claims, ttl=ttl, grace=grace)
             case Refused():
-                self._memory.answers.drop(pending.key)
-                self._memory.refusals.put(
-                    pending.key, outcome, ttl=min(NEGATIVE_SECONDS, app.max_seconds), payload_bytes=0
-                )
+                self._memory.refuse(pending.key, outcome, ttl=min(NEGATIVE_SECONDS, app.max_seconds))
             case _:
                 assert_never(outcome)
 
@@ -263,13 +233,3 @@ def _opened(credential: Credential, app: App) -> tuple[str, KnownBy | None]:
         return credential.value, None
     opened = app.opener.open(credential.value)
     return opened.token, opened.known_by(app.policy.app)
-
-
-def cache_key(credential: Credential, varies_by: tuple[str, ...]) -> bytes:
-    """SHA-256 over app, way, what its answer varies by, kind and value.
-
-    What else a rule requires is checked after a hit.
-    """
-    kind = "bearer" if credential.is_bearer else "cookie"
-    named = "\0".join((credential.policy.app, credential.way, *varies_by, kind, credential.value))
-    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from extauthz.authorizer import App, Memory, OpensCookies
+from extauthz.authorizer import App, OpensCookies
 from extauthz.cache import Cache
 from extauthz.config import AppConfig, Config, CorsConfig, RouteConfig, cookie_names, v1_cookie_names
 from extauthz.config.mint import MintConfig
@@ -13,6 +13,7 @@ from extauthz.cookies.purpose import Purpose
 from extauthz.cookies.v1 import V1Cookies
 from extauthz.decision import BEARER_JWT
 from extauthz.identity import IdentityHeaders
+from extauthz.memory import Memory
 from extauthz.oauth.decryption import Decryption
 from extauthz.oauth.http import HttpClient
 from extauthz.oauth.introspection import Introspection

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from extauthz.authorizer import App, Authorizer, Memory
+from extauthz.authorizer import App, Authorizer
 from extauthz.cache import Cache
 from extauthz.config import LogConfig
 from extauthz.cookies.access_token import TOKEN, AccessToken
@@ -19,6 +19,7 @@ from extauthz.cookies.envelope import Defect, InvalidCookie
 from extauthz.decision import BEARER_JWT, Decision
 from extauthz.doors.desk import Desk
 from extauthz.identity import IdentityHeaders
+from extauthz.memory import Memory
 from extauthz.metrics import Metrics
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.outcome import Bearer, Outcome, Refused, UpstreamToken

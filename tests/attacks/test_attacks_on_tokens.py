@@ -13,8 +13,9 @@ from proxy_world.authorization_server import DISCOVERY, INTROSPECT, JWKS, SECRET
 from proxy_world.fakes import NOW, Proxy
 from proxy_world.fortress import GUARDED, JWT, Fortress, good, sealed, with_cookies
 
-from extauthz.authorizer import Pending, cache_key
+from extauthz.authorizer import Pending
 from extauthz.decision import Allow, Credential, Deny, examine
+from extauthz.memory import cache_key
 from extauthz.outcome import Refused
 from extauthz.policy import BearerMode
 from extauthz.reason import Reason

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from proxy_world.asking import SHOP, UNHURRIED, ask
 
-from extauthz.authorizer import cache_key
 from extauthz.decision import Credential
+from extauthz.memory import cache_key
 from extauthz.policy import Rule
 
 # A NUL, which parts the key's parts, can stand in no header and in no setting.

@@ -7,13 +7,14 @@ import pytest
 from proxy_world.asking import BANK, COOKIE, OURS, SHOP, ask
 from proxy_world.fakes import Proxy
 
-from extauthz.authorizer import Pending, cache_key
+from extauthz.authorizer import Pending
 from extauthz.cookies.access_token import SealedAccessTokens
 from extauthz.cookies.envelope import Defect, InvalidCookie
 from extauthz.cookies.hpke import Opener, Sealer
 from extauthz.cookies.keys import new_key_pair, read_private_key
 from extauthz.cookies.purpose import Purpose
 from extauthz.decision import Allow, Credential, Decision, Deny, examine
+from extauthz.memory import cache_key
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.outcome import Refused, UpstreamToken
 from extauthz.reason import Reason

@@ -13,7 +13,7 @@ from proxy_world.authorization_server import INTROSPECT, JWKS, SECRET, Server, t
 from proxy_world.fakes import FakeOpener, log_to
 from proxy_world.installation import install, loaded
 
-from extauthz.authorizer import App, Authorizer, Memory, Pending
+from extauthz.authorizer import App, Authorizer, Pending
 from extauthz.cache import Cache, Entry
 from extauthz.config import Program
 from extauthz.cookies.access_token import AccessToken, SealedAccessTokens
@@ -24,6 +24,7 @@ from extauthz.cookies.keys import new_key_pair, read_private_key
 from extauthz.cookies.purpose import Purpose
 from extauthz.decision import Allow, Credential, Decision, Deny, Passage, examine
 from extauthz.doors.desk import Desk
+from extauthz.memory import Memory
 from extauthz.metrics import Metrics
 from extauthz.oauth.client_auth import ClientSecretBasic, ClientSecretPost
 from extauthz.oauth.http import Reply

@@ -13,9 +13,10 @@ from proxy_world.asking import SHOP, UNHURRIED, ask
 from proxy_world.authorization_server import JWKS, SECRET, TOKEN, Server, token, unsigned
 from proxy_world.fakes import NOW, FakeOpener, FakeReport
 
-from extauthz.authorizer import App, Authorizer, Memory, Pending, cache_key
+from extauthz.authorizer import App, Authorizer, Pending
 from extauthz.cache import Cache
 from extauthz.decision import Allow, Credential, Decision
+from extauthz.memory import Memory, cache_key
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.outcome import Outcome, Refused, UpstreamToken
 from extauthz.policy import Rule

@@ -12,11 +12,12 @@ from proxy_world.door import Door, GrpcServer, by_map, open_door
 from proxy_world.fakes import FakeReport, Proxy
 
 from extauthz._pb.grpc.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from extauthz.authorizer import Authorizer, Memory, Pending
+from extauthz.authorizer import Authorizer, Pending
 from extauthz.config.listening import ListenError
 from extauthz.decision import Decision
 from extauthz.doors.checks import SERVICE
 from extauthz.doors.desk import budget as budget_of
+from extauthz.memory import Memory
 
 pytestmark = pytest.mark.anyio
 

@@ -13,9 +13,10 @@ from proxy_world.asking import SHOP, UNHURRIED, ask
 from proxy_world.authorization_server import ISSUER, Server, token
 from proxy_world.fakes import NOW, Clock, FakeOpener, FakeReport
 
-from extauthz.authorizer import SKEW_SECONDS, App, Authorizer, Memory, Pending
+from extauthz.authorizer import SKEW_SECONDS, App, Authorizer, Pending
 from extauthz.cache import Cache
 from extauthz.decision import Allow, Deny
+from extauthz.memory import Memory
 from extauthz.oauth.errors import AuthorizationServerError, Trouble
 from extauthz.oauth.key_ring import key_set, new_key
 from extauthz.oauth.signing_key import SigningKey, read_signing_key

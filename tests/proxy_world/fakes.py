@@ -5,13 +5,14 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from extauthz.authorizer import App, Authorizer, Memory, OpensCookies, Pending
+from extauthz.authorizer import App, Authorizer, OpensCookies, Pending
 from extauthz.cache import Cache
 from extauthz.config import LogConfig
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.marks import Kind, mark
 from extauthz.decision import BEARER_JWT, Decision
 from extauthz.doors.desk import Desk
+from extauthz.memory import Memory
 from extauthz.metrics import Metrics
 from extauthz.outcome import Bearer, Outcome, Refused, UpstreamToken
 from extauthz.policy import Policy, Rule

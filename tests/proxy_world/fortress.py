@@ -4,7 +4,7 @@ import io
 from dataclasses import replace
 
 from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
-from extauthz.authorizer import App, Authorizer, Memory
+from extauthz.authorizer import App, Authorizer
 from extauthz.cache import Cache
 from extauthz.cookies.access_token import AccessToken, SealedAccessTokens
 from extauthz.cookies.header import CookieHeader
@@ -17,6 +17,7 @@ from extauthz.doors.desk import Desk
 from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
 from extauthz.doors.http import doors
 from extauthz.identity import IdentityHeaders
+from extauthz.memory import Memory
 from extauthz.metrics import Metrics
 from extauthz.outcome import Outcome
 from extauthz.policy import Auth, Policy, Route, Rule
