@@ -48,9 +48,9 @@ def of_the_decision(results: Results, takes: int) -> None:
     results.numbers["inprocess_over_parse"] = found["browser"]["over_parse"]
     for form, figures in found.items():
         results.add(f"{form} question: parse", figures["parse"], "us CPU")
-        results.add(f"{form} question: read, decide, write", figures["decision"], "us CPU")
-        results.add(f"{form} question: the same, counted", figures["reported"], "us CPU")
-        results.add(f"{form} question: read, decide, write over parse", figures["over_parse"], "times")
+        results.add(f"{form} question: answered", figures["decision"], "us CPU")
+        results.add(f"{form} question: the same, counted", figures["counted"], "us CPU")
+        results.add(f"{form} question: answered, over parse", figures["over_parse"], "times")
 
 
 def of_sessions(results: Results, sessions: int) -> None:

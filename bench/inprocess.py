@@ -2,15 +2,20 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from bench.figures import Figures, in_turns
 from bench.proxy import proxy
 from bench.questions import as_browser, as_reference
 from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
-from extauthz.decision import Allow
-from extauthz.doors import messages
+from extauthz.config import LogConfig
+from extauthz.doors.checks import Checks
+from extauthz.doors.desk import Desk
+from extauthz.metrics import Counted, Metrics
+from extauthz.telemetry import Log, logger
 
-CALLS = 2000  # in one take
+QUESTIONS = 100  # of one page, in turns
+ROUNDS = 20  # in one take
 FORMS = {"browser": as_browser, "reference": as_reference}
 MICRO = 1e6
 
@@ -18,57 +23,54 @@ MICRO = 1e6
 def measure(takes: int) -> dict[str, dict[str, Figures]]:
     """Microseconds by form of the question.
 
-    `parse`: upb alone; `decision`: reading fields, deciding and writing the answer; `reported`: the same with the count
-    and the question whether to log; `over_parse`: decision as a multiple of parse.
+    `parse`: upb alone; `decision`: all that a door has done for an answer, parsing apart; `counted`: the same with the
+    metrics; `over_parse`: decision as a multiple of parse.
     """
     with proxy() as subject:
-        desk, decide = subject.desk, subject.authorizer.decide
+        log = Log(logger(LogConfig()))
+        counting = Checks(subject.desk, log)
+        deciding = Checks(Desk(subject.authorizer, log, Uncounted()), log)
         found = {}
         for form, ask in FORMS.items():
-            message = ask(subject.cookie())
-            subject.know(message)
-            _require_allowed(messages.write(_decided(decide(messages.read(message)))))
-
-            def whole(message: bytes = message) -> bytes:
-                return messages.write(_decided(decide(messages.read(message))))
-
-            def reported(message: bytes = message) -> bytes:
-                request = messages.read(message)
-                decision = _decided(decide(request))
-                desk.report(request, decision, "bench", 0.0, cached=True)
-                return messages.write(decision)
-
-            def parse(message: bytes = message) -> object:
-                return CheckRequest.FromString(message)
-
-            taken = in_turns({"parse": _timed(parse), "whole": _timed(whole), "reported": _timed(reported)}, takes)
-            decision = taken["whole"].less(taken["parse"])
-            found[form] = {
-                "parse": taken["parse"],
-                "decision": decision,
-                "reported": taken["reported"].less(taken["parse"]),
-                "over_parse": decision.over(taken["parse"]),
+            cookie = subject.cookie()
+            questions = [ask(cookie, number) for number in range(QUESTIONS)]
+            subject.know(questions[0])
+            variants: dict[str, Callable[[bytes], object]] = {
+                "parse": CheckRequest.FromString,
+                "decision": partial(deciding.answer, wait=None),
+                "counted": partial(counting.answer, wait=None),
             }
+            for question in questions:
+                _require_allowed(deciding.answer(question, None))
+                _require_allowed(counting.answer(question, None))
+            taken = in_turns({name: _timed(call, questions) for name, call in variants.items()}, takes)
+            parse = taken["parse"]
+            decision, counted = taken["decision"].less(parse), taken["counted"].less(parse)
+            found[form] = {"parse": parse, "decision": decision, "counted": counted, "over_parse": decision.over(parse)}
     return found
 
 
-def _decided(found: object) -> Allow:
-    if not isinstance(found, Allow):
-        raise TypeError(f"not let through from the cache: {found}")
-    return found
+class Uncounted(Metrics):
+    """Counts nothing."""
+
+    def decided(self, counted: Counted, seconds: float, *, cached: bool) -> None:
+        """Nothing."""
 
 
-def _require_allowed(answer: bytes) -> None:
+def _require_allowed(answer: object) -> None:
+    if not isinstance(answer, bytes):
+        raise TypeError("the measured request is not answered at once")
     response = CheckResponse.FromString(answer)
     if response.status.code or response.ok_response.headers[0].header.key != "authorization":
         raise AssertionError("the measured request is not let through")
 
 
-def _timed(call: Callable[[], object]) -> Callable[[], float]:
+def _timed(call: Callable[[bytes], object], questions: list[bytes]) -> Callable[[], float]:
     def take() -> float:
         started = time.process_time()
-        for _ in range(CALLS):
-            call()
-        return (time.process_time() - started) / CALLS * MICRO
+        for _ in range(ROUNDS):
+            for question in questions:
+                call(question)
+        return (time.process_time() - started) / (ROUNDS * len(questions)) * MICRO
 
     return take

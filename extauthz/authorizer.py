@@ -2,11 +2,12 @@
 
 `decide` is synchronous and answers whatever needs no waiting: every refusal by the request alone, and every
 request of a session seen lately. Only what it returns as `Pending` costs a task: `complete` opens the cookie,
-exchanges the token once for all who wait for it, and concludes. Neither ever raises.
+exchanges the token once for all who wait for it, and concludes. Neither ever raises. A decision with a `Basis` may be
+given again to the same question, while that `holds`.
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import random
 from typing import Protocol, assert_never
@@ -14,8 +15,7 @@ from typing import Protocol, assert_never
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.envelope import InvalidCookie
 from extauthz.cookies.marks import KnownBy
-from extauthz.decision import Allow, Credential, Decision, Deny, conclude, examine, let_through, refuse
-from extauthz.lately import Answer, Lately
+from extauthz.decision import Allow, Basis, Credential, Decision, Deny, conclude, examine, let_through, refuse
 from extauthz.memory import Memory, cache_key
 from extauthz.oauth.errors import AuthorizationServerError
 from extauthz.outcome import Fault, Outcome, Refused, UpstreamToken
@@ -106,20 +106,15 @@ class Authorizer:
         revocations: KnowsEnded = NOTHING_ENDED,
     ) -> None:
         self._apps: Mapping[str, App] = {app.policy.app: app for app in apps}
-        self._policies = [app.policy for app in apps]
+        self.policies = [app.policy for app in apps]
         self._memory, self._report, self._clock, self._chance = memory, report, clock, chance
         self._revocations = revocations
-        self._lately = Lately(self._policies, clock)
 
     def decide(self, request: Request) -> Decision | Pending:
         """The decision, if it can be had without waiting."""
         try:
-            question = self._lately.question(request)
-            again = self._again(question)
-            if again is not None:
-                return again
-            found = examine(request, self._policies)
-            decided = self._from_memory(found, question) if isinstance(found, Credential) else found
+            found = examine(request, self.policies)
+            decided = self._from_memory(found) if isinstance(found, Credential) else found
             return self._final(decided, request) if isinstance(decided, Deny) else decided
         except Exception as error:  # fail closed, whatever we have overlooked
             return self._internal(request, error)
@@ -134,28 +129,23 @@ class Authorizer:
         except Exception as error:  # fail closed, whatever we have overlooked
             return self._internal(request, error)
 
-    def _again(self, question: Hashable) -> Decision | None:
-        """What was answered to the same question, if nothing has come up since."""
-        last = self._lately.get(question)
-        return last.decision if last is not None and self._holds(last) else None
-
-    def _holds(self, answer: Answer) -> bool:
+    def holds(self, basis: Basis) -> bool:
         """Whether the session is remembered as it was, and its token good: whatever ends a session belongs here."""
-        token = answer.token
+        token = basis.token
         return (
-            self._memory.answers.get(answer.key) is token
+            self._memory.answers.get(basis.key) is token
             and token.expires_at > self._clock()
             and not self._has_ended(token)
         )
 
-    def _from_memory(self, credential: Credential, question: Hashable) -> Decision | Pending:
+    def _from_memory(self, credential: Credential) -> Decision | Pending:
         app = self._apps[credential.policy.app]
         key = cache_key(credential, app.ways[credential.way].varies_by(credential.rule))
         outcome = self._memory.get(key)
         if outcome is not None:
             decided = self._conclude(credential, outcome)
             if isinstance(decided, Allow) and isinstance(outcome, UpstreamToken):
-                self._lately.keep(question, Answer(decided, key, outcome), app.max_seconds)
+                return replace(decided, basis=Basis(key, outcome))
             return decided
         try:
             # Garbage ends here: no elliptic curve, no task, no place in the cache.

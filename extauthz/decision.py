@@ -35,12 +35,20 @@ class Passage(StrEnum):
     DRY_RUN = "dry_run"  # it would have been refused
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a decision rests on: the credential `key` is remembered as `token`."""
+
+    key: bytes = field(repr=False)
+    token: UpstreamToken = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allow:
     """Let it through, with these request headers overwritten, then these removed.
 
     `waived` is the reason that did not count, or did not count yet; `claims` are for doors that tell who the user is.
-    In `written` a door keeps what it has made of it, for the next time it is given.
+    With a `basis`, it is the decision for all who ask the same while that holds.
     """
 
     app: str
@@ -50,7 +58,7 @@ class Allow:
     response_headers: Headers = ()
     waived: Reason | None = None
     claims: Mapping[str, object] = field(default_factory=dict, repr=False)
-    written: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    basis: Basis | None = field(default=None, repr=False, compare=False)
 
     @property
     def authenticated(self) -> bool:

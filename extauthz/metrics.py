@@ -4,8 +4,10 @@ Every label has a small, fixed set of values; no client chooses one.
 """
 
 import os
-from functools import cache
+from bisect import bisect_left
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -20,18 +22,52 @@ FILES = ("counter", "histogram", "gauge_livemax", "gauge_livemin")
 FILE_BYTES = 256 * 1024
 
 
-class Metrics:
-    """What the proxy counts."""
+class Counted(NamedTuple):
+    """What a decision is counted as. `decision`: how it passed, or why it was refused; `waived`: what did not count."""
+
+    app: str
+    door: str
+    decision: str
+    waived: str
+
+
+class SeveralAtOnce(Histogram):
+    """A histogram that can be told of many observations at once."""
+
+    def observed(self, taken: "Taken") -> None:
+        """So many more."""
+        for bucket, count in zip(self._buckets, taken.counts, strict=True):
+            if count:
+                bucket.inc(count)
+        self._sum.inc(taken.seconds)
+
+
+class Taken:
+    """Times: how many in each of the BUCKETS and beyond, and their sum."""
 
     def __init__(self) -> None:
+        self.counts, self.seconds = [0] * (len(BUCKETS) + 1), 0.0
+
+
+class Metrics:
+    """What the proxy counts.
+
+    Decisions are counted in numbers of our own, which takes a third of the time, and handed to the library together:
+    before they are scraped, and by `soon`, asked once for many, where it is another process that is scraped.
+    """
+
+    def __init__(self, soon: Callable[[Callable[[], None]], object] | None = None) -> None:
+        self._decided: dict[Counted, int] = {}
+        self._taken = {True: Taken(), False: Taken()}
+        self._soon, self._due = soon, False
         self._registry = CollectorRegistry()
         self._decisions = Counter(
             "token_handler_decisions",
             "Requests decided; decision is a word of the log: how it passed, or why it was refused",
-            ["app", "door", "decision", "waived"],
+            Counted._fields,
             registry=self._registry,
         )
-        self._seconds = Histogram(
+        self._seconds = SeveralAtOnce(
             "token_handler_decision_seconds",
             "From receipt to answer; cached: no token had to be asked for",
             ["cached"],
@@ -43,9 +79,6 @@ class Metrics:
             "Log lines for which there was no room, since whoever reads the log has fallen behind",
             registry=self._registry,
         )
-        # Finding the counter for its labels takes longer than counting.
-        self._decisions_of = cache(self._decisions.labels)
-        self._seconds_of = {cached: self._seconds.labels("yes" if cached else "no") for cached in (True, False)}
         self._revocations = Gauge(
             "token_handler_revocations",
             "Sessions and users known to be logged out before their time",
@@ -77,10 +110,23 @@ class Metrics:
         """Revocations are heard of."""
         self._heard.set(1)
 
-    def decided(self, *, app: str, door: str, decision: str, waived: str, seconds: float, cached: bool) -> None:
+    def decided(self, counted: Counted, seconds: float, *, cached: bool) -> None:
         """Count one request."""
-        self._decisions_of(app, door, decision, waived).inc()
-        self._seconds_of[cached].observe(seconds)
+        self._decided[counted] = self._decided.get(counted, 0) + 1
+        taken = self._taken[cached]
+        taken.counts[bisect_left(BUCKETS, seconds)] += 1
+        taken.seconds += seconds
+        if self._soon is not None and not self._due:
+            self._due = True
+            self._soon(self.hand_over)
+
+    def hand_over(self) -> None:
+        """Have all that was decided seen by whoever scrapes."""
+        for counted, count in self._decided.items():
+            self._decisions.labels(*counted).inc(count)
+        for cached, taken in self._taken.items():
+            self._seconds.labels("yes" if cached else "no").observed(taken)
+        self._decided, self._taken, self._due = {}, {True: Taken(), False: Taken()}, False
 
     def dropped(self) -> None:
         """Count one log line that was not written."""
@@ -88,6 +134,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of it, to be scraped."""
+        self.hand_over()
         return generate_latest(self._registry)
 
 

@@ -6,6 +6,7 @@ import resource
 import signal
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import uvloop
 
@@ -29,6 +30,7 @@ from extauthz.seat import Seat
 from extauthz.telemetry import Log
 
 DESCRIPTORS = 65_536
+COUNTED_SECONDS = 0.1  # from a decision of a worker to the parent's counters; so much a killed one takes with it
 
 
 def run(config: Config, log: Log, seat: Seat | None = None) -> None:
@@ -62,7 +64,9 @@ class Proxy:
     def __init__(self, config: Config, issuers: Mapping[str, Issuer], log: Log, seat: Seat | None = None) -> None:
         self._settings, self._log, self._seat = config.extauthz, log, seat
         self._serving = True
-        metrics = Metrics()
+        # As one of several, what is counted is read from files by another process.
+        soon = partial(asyncio.get_running_loop().call_later, COUNTED_SECONDS) if seat is not None else None
+        self._metrics = metrics = Metrics(soon)
         if log.backlog is not None:
             log.backlog.dropped = metrics.dropped
         http = self._settings.http
@@ -130,6 +134,7 @@ class Proxy:
         await self._http.stop()
         await self._operations_server.stop()
         await self._revocations.stop()  # until the last decision they count
+        self._metrics.hand_over()
 
     async def _learn(self, app: str) -> None:
         """Until this is over, `/readyz` says that we wait for the app's authorization server."""

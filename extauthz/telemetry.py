@@ -48,11 +48,14 @@ def logger(config: LogConfig, stream: TextIO | Backlog = sys.stderr) -> Filterin
 
 
 class Log:
-    """The events both programs report. `backlog`: where lines may be dropped, if that is to be told."""
+    """The events both programs report. `backlog`: where lines may be dropped, if that is to be told.
+
+    `tells_all`: what simply passed has a line too.
+    """
 
     def __init__(self, logger: FilteringBoundLogger, backlog: Backlog | None = None) -> None:
         self._logger, self.backlog = logger, backlog
-        self._tells_all = logger.is_enabled_for(DEBUG)
+        self.tells_all = logger.is_enabled_for(DEBUG)
 
     def decided(
         self,
@@ -74,7 +77,7 @@ class Log:
         What simply passed is for debugging: a line costs more than the decision, and Envoy's access log has one too.
         """
         passed = status < 300 and not waived
-        if passed and not self._tells_all:
+        if passed and not self.tells_all:
             return
         more = {key: clean(value) for key, value in (("waived", waived), ("detail", detail)) if value}
         self._say(

@@ -1,10 +1,12 @@
 """What every door does with a request it has translated: have it decided, and report it once."""
 
 import time
+from collections.abc import Sequence
 
 from extauthz.authorizer import Authorizer, Pending
-from extauthz.decision import Allow, Decision, Deny
-from extauthz.metrics import Metrics
+from extauthz.decision import Allow, Basis, Decision, Deny
+from extauthz.metrics import Counted, Metrics
+from extauthz.policy import Policy
 from extauthz.request import Request
 from extauthz.telemetry import Log
 
@@ -17,6 +19,11 @@ class Desk:
 
     def __init__(self, authorizer: Authorizer, log: Log, metrics: Metrics) -> None:
         self._authorizer, self._log, self.metrics = authorizer, log, metrics
+
+    @property
+    def policies(self) -> Sequence[Policy]:
+        """All that decisions go by."""
+        return self._authorizer.policies
 
     async def decide(self, request: Request, door: str, wait: float | None) -> Decision:
         """The decision; `wait`: seconds the gateway will wait for it, None for no bound. Never raises."""
@@ -31,6 +38,14 @@ class Desk:
             self.report(request, found, door, time.perf_counter() - started, cached=True)
         return found
 
+    def again(self, basis: Basis, counted: Counted) -> bool:
+        """Whether a decision may be given again to the same question. Then it is counted, but not logged."""
+        started = time.perf_counter()
+        holds = self._authorizer.holds(basis)
+        if holds:
+            self.metrics.decided(counted, time.perf_counter() - started, cached=True)
+        return holds
+
     async def later(self, pending: Pending, door: str, wait: float | None) -> Decision:
         """The decision that `at_once` could not make. Never raises."""
         started = time.perf_counter()
@@ -42,9 +57,7 @@ class Desk:
         """One log line and one count."""
         word, status = outcome(decision)
         waived = decision.waived or "" if isinstance(decision, Allow) else ""
-        self.metrics.decided(
-            app=decision.app or "", door=door, decision=word, waived=waived, seconds=seconds, cached=cached
-        )
+        self.metrics.decided(Counted(decision.app or "", door, word, waived), seconds, cached=cached)
         self._log.decided(
             request,
             app=decision.app,

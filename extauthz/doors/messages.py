@@ -35,8 +35,6 @@ PREFLIGHT_CODE = 7
 NOTHING = Request(method="", path="", host="", headers={})
 NO_CONTEXT: Mapping[str, str] = {}
 NO_COOKIES = CookieHeader(comma_joined=True)
-# Under this name an answer that is given again keeps its bytes.
-FORM = "CheckResponse"
 
 
 def read(message: bytes) -> Request:
@@ -62,7 +60,7 @@ def write(decision: Decision) -> bytes:
     """The answer to Envoy."""
     match decision:
         case Allow():
-            return decision.written.get(FORM) or _written(decision)
+            response = _allowed(decision)
         case Deny():
             response = _denied(decision)
         case Preflight():
@@ -99,11 +97,6 @@ def _from_header_map(entries: Iterable[HeaderValue]) -> tuple[Mapping[str, str],
 def _lower(name: str) -> str:
     # Of letters that are not ASCII some have an ASCII one for their lower case; no header name has any.
     return name.lower() if name.isascii() else name
-
-
-def _written(decision: Allow) -> bytes:
-    decision.written[FORM] = _allowed(decision).SerializeToString()
-    return decision.written[FORM]
 
 
 def _allowed(decision: Allow) -> CheckResponse:

@@ -1,22 +1,71 @@
 """An answer that is given again is the one the request would have got."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from proxy_world.asking import BANK, COOKIE, ORIGIN, OURS, SHOP, UNHURRIED, ask, with_headers
 from proxy_world.cases import CASES, Case
+from proxy_world.door import by_header_map, by_map, check_request
 from proxy_world.fakes import Proxy
 
-from extauthz.cookies.header import CookieHeader
-from extauthz.decision import Allow, Credential, conclude, examine
+from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from extauthz._pb.token_handler.question_pb2 import Question
+from extauthz.authorizer import Pending
+from extauthz.config import LogConfig
+from extauthz.decision import Credential, Decision, conclude, examine
+from extauthz.doors import messages
+from extauthz.doors.checks import Checks
+from extauthz.doors.desk import Desk
+from extauthz.doors.lately import IGNORED, MAX_ANSWERS, MAX_BYTES
 from extauthz.identity import IdentityHeaders
-from extauthz.lately import MAX_BYTES, READ, READ_OF_OPTIONS
+from extauthz.metrics import Metrics
 from extauthz.outcome import Bearer, UpstreamToken
 from extauthz.policy import Cors, Policy, Route, Rule
 from extauthz.request import Request
+from extauthz.telemetry import Log, logger
+
+
+@dataclass
+class Door:
+    """A gRPC door's Check over a proxy of fakes, and how often it had to decide."""
+
+    proxy: Proxy = field(default_factory=Proxy)
+    level: Literal["debug", "info"] = "info"
+    decided: int = 0
+
+    def __post_init__(self) -> None:
+        self.log, self.metrics = io.StringIO(), Metrics()
+        log = Log(logger(LogConfig(level=self.level, format="json"), self.log))
+        decide = self.proxy.authorizer.decide
+
+        def counting(request: Request) -> Decision | Pending:
+            self.decided += 1
+            return decide(request)
+
+        self.proxy.authorizer.decide = counting  # type: ignore[method-assign]
+        self.checks = Checks(Desk(self.proxy.authorizer, log, self.metrics), log)
+
+    async def check(self, asked: CheckRequest) -> bytes:
+        """The answer, waited for where need be."""
+        answer = self.checks.answer(asked.SerializeToString(), None)
+        return answer if isinstance(answer, bytes) else await answer
+
+    async def bearer(self, asked: CheckRequest) -> str | None:
+        """The token it is let through with."""
+        headers = CheckResponse.FromString(await self.check(asked)).ok_response.headers
+        return next((option.header.value for option in headers if option.header.key == "authorization"), None)
+
+    async def knows(self, asked: CheckRequest) -> bool:
+        """Whether this is answered without being decided."""
+        before = self.decided
+        await self.check(asked)
+        return self.decided == before
+
 
 GOOD = UpstreamToken(bearer=Bearer("h.p.s"), expires_at=2.0, scopes=frozenset({"orders"}))
 CORS = Cors(allow_methods=("GET",), allow_headers=(), expose_headers=(), max_age=0)
@@ -38,6 +87,8 @@ PARTS: Mapping[str, st.SearchStrategy[str | None]] = {
     "x-user-id": st.sampled_from([None, "root"]),
     "x_user_id": st.sampled_from([None, "root"]),
     "x.user-id": st.sampled_from([None, "root"]),
+    "x-request-id": st.sampled_from(["1", "2", None]),
+    "referer": st.sampled_from([None, "https://www.shop.example/"]),
 }
 LINES = [OURS, f"a=1; {OURS}", f"{OURS}; b=2", f"a=1,{OURS}", f"{COOKIE}=other", "a=1"]
 FIELDS: Mapping[str, st.SearchStrategy[object]] = {
@@ -65,19 +116,43 @@ WITHOUT_PATHS = replace(SHOPPING, routes=())
 
 
 @UNHURRIED
-@example(SHOPPING, [ask(origin=None), ask(origin=None, method="POST")])
-@example(SHOPPING, [ask(cookies=SEAM), ask(cookies=SEAM, comma_joined=True)])
-@example(WITHOUT_PATHS, [ask(context=OF_ROUTE), ask(context=OF_ROUTE, path="/orders/../admin")])
-@given(st.sampled_from([SHOPPING, WITHOUT_PATHS]), st.lists(QUESTIONS, min_size=2, max_size=10))
+@example(SHOPPING, [ask(origin=None), ask(origin=None, method="POST")], "header map")
+@example(SHOPPING, [ask(cookies=SEAM), ask(cookies=SEAM, accept="x")], "map")
+@example(WITHOUT_PATHS, [ask(context=OF_ROUTE), ask(context=OF_ROUTE, path="/orders/../admin")], "header map")
+@given(
+    st.sampled_from([SHOPPING, WITHOUT_PATHS]),
+    st.lists(QUESTIONS, min_size=2, max_size=10),
+    st.sampled_from(["map", "header map"]),
+)
 @pytest.mark.anyio
-async def test_the_same_answer_as_without_a_memory_of_answers(shop: Policy, questions: list[Request]) -> None:
+async def test_the_same_answer_as_without_a_memory_of_answers(
+    shop: Policy, questions: list[Request], form: str
+) -> None:
     """Whatever was asked before, a session is answered as the core decides, to the last header."""
-    proxy = Proxy((shop, BANK))
+    door = Door(Proxy((shop, BANK)))
     for question in questions:
-        found = examine(question, (shop, BANK))
-        expected = conclude(found, proxy.upstream.answer, 1.0) if isinstance(found, Credential) else found  # type: ignore[arg-type]
+        asked = check_request(question, raw=form == "header map")
+        found = examine(messages.read(asked.SerializeToString()), (shop, BANK))
+        expected = conclude(found, door.proxy.upstream.answer, 1.0) if isinstance(found, Credential) else found  # type: ignore[arg-type]
         for _ in range(3):  # asked for, remembered, given again
-            assert await proxy.settle(question) == expected
+            assert await door.check(asked) == messages.write(expected)
+
+
+# A map has neither lines nor bytes.
+ASKED = [pytest.param(case, True, id=f"{name}, header map") for name, case in CASES.items()]
+ASKED += [pytest.param(case, False, id=f"{name}, map") for name, case in CASES.items() if case.by_map]
+
+
+@pytest.mark.parametrize(("case", "raw"), ASKED)
+@pytest.mark.anyio
+async def test_every_case_is_answered_alike_each_time(case: Case, *, raw: bool) -> None:
+    """Allowed or refused, from memory or again: the same bytes; and what is remembered is not decided a third time."""
+    door = Door(case.proxy())
+    asked = check_request(case.request, raw=raw)
+    answers = [await door.check(asked) for _ in range(3)]
+    assert answers == [answers[0]] * 3
+    if case.word == "allow" and case.remembered:
+        assert door.decided == 2
 
 
 class Watched(dict[str, str]):
@@ -106,57 +181,154 @@ class Watched(dict[str, str]):
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_the_decision_reads_no_other_header(case: Case) -> None:
-    """A header the decision came to read, and the question did not hold, would be answered by what it was before."""
+    """A header the decision came to read, and the question did not hold, would be answered by what it was before.
+
+    "All of them" are looked at for the names of identity headers alone, and no spelling of those is ignored.
+    """
     policies: list[Policy] = [app.policy for app in case.proxy().authorizer._apps.values()]
     headers = Watched(case.request.headers)
     request = replace(case.request, headers=headers)
     found = examine(request, policies)
     if isinstance(found, Credential):
         conclude(found, GOOD, 1.0)
-    pairs = {policy.double_submit.header for policy in policies if policy.double_submit}
-    names = {"all of them"} if any(policy.identity.claims for policy in policies) else set()
-    assert headers.seen <= (READ_OF_OPTIONS if request.method == "OPTIONS" else READ) | pairs | names
+    assert not headers.seen & IGNORED
+    assert not any(policy.identity.other_spellings(IGNORED) for policy in policies)
+
+
+FORMS: Mapping[str, Callable[..., CheckRequest]] = {"map": by_map, "header map": by_header_map}
+OF_A_PAGE = [
+    ("x-request-id", "1"),
+    ("referer", "https://www.shop.example/"),
+    ("accept", "*/*"),
+    ("traceparent", "00-1"),
+]
+every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+
+
+@every_form
+@pytest.mark.anyio
+async def test_requests_of_a_page_are_decided_once(form: Callable[..., CheckRequest]) -> None:
+    """What differs among them and does not count neither costs a decision nor goes uncounted."""
+    door = Door()
+    for _ in range(2):
+        await door.check(form())
+    assert door.decided == 2
+    for header in OF_A_PAGE:
+        assert await door.knows(form(header))
+    assert await door.knows(form(path="/orders/7?x=1"))
+    counted = 'decisions_total{app="shop",decision="allow",door="grpc",waived=""} 7.0'
+    assert counted in door.metrics.text().decode()
+    assert 'seconds_count{cached="yes"} 6.0' in door.metrics.text().decode()
+
+
+@every_form
+@pytest.mark.anyio
+async def test_what_counts_or_might_is_decided_again(form: Callable[..., CheckRequest]) -> None:
+    """A header nobody has heard of may come to count: it makes another question, and so does where it is asked."""
+    door = Door()
+    for _ in range(2):
+        await door.check(form())
+    for other in (form(("x-new", "1")), form(("x-request-identity", "1")), form(method="POST")):
+        assert not await door.knows(other)
+    elsewhere = form()
+    elsewhere.attributes.request.http.host = "api.bank.example"
+    assert not await door.knows(elsewhere)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("forget", ["dropped", "replaced", "expired"])
-async def test_an_answer_does_not_outlive_its_session(forget: str) -> None:
+async def test_paths_count_where_rules_depend_on_them() -> None:
+    """With a rule for a path of its own, each path is decided by itself, its query apart."""
+    door = Door(Proxy((SHOPPING,)))
+    for _ in range(2):
+        await door.check(by_map(path="/orders?x=1"))
+    assert await door.knows(by_map(path="/orders?x=2"))
+    assert not await door.knows(by_map(path="/admin"))
+
+
+@pytest.mark.anyio
+async def test_a_map_has_no_order_and_lines_have_one() -> None:
+    """Envoy's map comes in any order and means the same; two Cookie lines the other way round are another header."""
+    door = Door()
+    headers = [(f"x-{number}", "1") for number in range(20)]
+    for _ in range(2):
+        await door.check(by_map(*headers))
+    asked = Question.FromString(by_map(*headers).SerializeToString())
+    entries = asked.attributes.request.http.headers
+    backwards = entries[::-1]
+    del entries[:]
+    entries.extend(backwards)
+    question = door.checks._lately.question
+    assert question(asked.SerializeToString()) == question(by_map(*headers).SerializeToString())
+    cookies = (("cookie", "a=1"), ("cookie", "b=2"))
+    for lines in (cookies, cookies, cookies[::-1]):
+        answer = CheckResponse.FromString(await door.check(by_header_map(*lines)))
+    sent_on = [option.header.value for option in answer.ok_response.headers if option.header.key == "cookie"]
+    assert sent_on == ["b=2; a=1"]
+
+
+@pytest.mark.anyio
+async def test_at_level_debug_every_request_has_its_line() -> None:
+    """Nothing is given again unlogged where all is to be logged."""
+    door = Door(level="debug")
+    for _ in range(4):
+        await door.check(by_map())
+    assert door.log.getvalue().count('"decision": "allow"') == 4
+
+
+@pytest.mark.parametrize("message", [b"\xff", b"\x0a\x02\x22", by_map(path="").SerializeToString(), b""])
+def test_what_cannot_be_read_is_no_question(message: bytes) -> None:
+    """It is refused each time, and nothing of it is kept."""
+    door = Door()
+    for _ in range(3):
+        answer = door.checks.answer(message, None)
+        assert isinstance(answer, bytes)
+        assert CheckResponse.FromString(answer).denied_response.status.code == 400
+    assert door.decided == 3
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("end", ["dropped", "replaced", "expired", "logged out"])
+async def test_an_answer_does_not_outlive_its_session(end: str) -> None:
     """An answer is given again for as long as the session is remembered, as it was, and its token is good."""
-    proxy = Proxy(max_seconds=3600)
+    door = Door(Proxy(max_seconds=3600))
+    proxy = door.proxy
     proxy.upstream.good_for(300, jwt="h.first.s")
     for _ in range(3):
-        assert isinstance(await proxy.settle(ask()), Allow)
+        assert await door.bearer(by_map()) == "Bearer h.first.s"
     proxy.upstream.good_for(900, jwt="h.second.s")
-    if forget == "dropped":
+    if end == "dropped":
         for key in list(proxy.cache._entries):
             proxy.cache.drop(key)
-    elif forget == "replaced":
+    elif end == "replaced":
         [key] = proxy.cache._entries
         proxy.cache.put(key, proxy.upstream.answer, ttl=60, payload_bytes=0)  # type: ignore[arg-type]
-    else:
+    elif end == "expired":
         proxy.clock.now += 301  # the wall clock alone: the cache goes by another
-    answer = await proxy.settle(ask())
-    bearer = isinstance(answer, Allow) and dict(answer.set_headers)["authorization"]
-    assert bearer == (False if forget == "expired" else "Bearer h.second.s")
+    else:
+        proxy.end_session()
+    expected = "Bearer h.second.s" if end in ("dropped", "replaced") else None
+    assert await door.bearer(by_map()) == expected
 
 
+@every_form
 @pytest.mark.anyio
-async def test_cookies_of_two_sessions_are_told_apart() -> None:
+async def test_cookies_of_two_sessions_are_told_apart(form: Callable[..., CheckRequest]) -> None:
     """The same request with another session's cookie is another question."""
-    proxy = Proxy()
+    door = Door()
     for name in ("one", "two", "one", "two", "one", "two"):
-        proxy.upstream.good_for(300, jwt=f"h.{name}.s")
-        answer = await proxy.settle(replace(ask(), cookies=CookieHeader((f"{COOKIE}={name}",))))
-        assert isinstance(answer, Allow)
-        assert dict(answer.set_headers)["authorization"] == f"Bearer h.{name}.s"
+        door.proxy.upstream.good_for(300, jwt=f"h.{name}.s")
+        usual = (("token-handler-version", "1"), ("origin", ORIGIN), ("cookie", f"{COOKIE}={name}"))
+        assert await door.bearer(form(usual=usual)) == f"Bearer h.{name}.s"
 
 
 @pytest.mark.anyio
-async def test_long_questions_take_no_more_room_than_there_is() -> None:
-    """One session that asks with ever other long headers cannot make the proxy remember more than its bound."""
-    proxy = Proxy()
-    for number in range(1000):
+@pytest.mark.parametrize(("header", "rounds", "at_least"), [("x" * 50_000, 1000, 50_000), ("", 6000, 600)])
+async def test_questions_take_no_more_room_than_there_is(header: str, rounds: int, at_least: int) -> None:
+    """One session that asks with ever other headers cannot make the proxy remember more than its bounds."""
+    door = Door()
+    for number in range(rounds):
         for _ in range(2):
-            await proxy.settle(ask(sec_fetch_site=f"{number}{'x' * 50_000}"))
-    kept = proxy.authorizer._lately._answers
-    assert 1 < len(kept) < MAX_BYTES / 50_000
+            await door.check(by_map(("x-other", f"{number}{header}")))
+    kept = door.checks._lately._answers
+    assert 1 < len(kept) <= min(MAX_ANSWERS, MAX_BYTES // at_least)
+    assert kept.weight <= MAX_BYTES

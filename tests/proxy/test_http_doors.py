@@ -30,7 +30,7 @@ from extauthz.doors.dialects import ENVOY, FORWARD, NGINX
 from extauthz.doors.http import doors
 from extauthz.doors.operations import READY, Operations
 from extauthz.http_server import HttpServer
-from extauthz.metrics import Metrics
+from extauthz.metrics import Counted, Metrics
 from extauthz.outcome import Refused
 from extauthz.policy import Cors
 from extauthz.reason import Reason
@@ -504,7 +504,7 @@ async def test_operations() -> None:
     metrics = Metrics()
     state = [READY]
     app = Operations(metrics, lambda: state[0]).application()
-    metrics.decided(app="shop", door="grpc", decision="allow", waived="", seconds=0.0002, cached=True)
+    metrics.decided(Counted("shop", "grpc", "allow", ""), 0.0002, cached=True)
     assert (await ask_http(app, "GET", "/healthz", [])).status == 200
     assert (await ask_http(app, "GET", "/readyz", [])).status == 200
     scraped = (await ask_http(app, "GET", "/metrics", [])).body

@@ -22,7 +22,7 @@ from worlds.workers import SCRIPT, free_in_a_row
 from extauthz.__main__ import main
 from extauthz.config import ConfigError
 from extauthz.config.listening import of_worker
-from extauthz.metrics import FILE_BYTES, FILES, Metrics, Together
+from extauthz.metrics import FILE_BYTES, FILES, Counted, Metrics, Together
 
 LISTEN, WORKERS = "extauthz.listen", "extauthz.workers"
 
@@ -178,6 +178,11 @@ def test_the_parent_does_without_grpc() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "\n"
 
 
+def _count_one(metrics: Metrics) -> None:
+    metrics.decided(Counted("shop", "grpc", "allow", ""), 0.1, cached=True)
+    metrics.hand_over()
+
+
 def test_counters_of_several_processes(tmp_path: Path) -> None:
     """They are summed, and a process that follows a dead one counts on from there."""
     together = Together(tmp_path)
@@ -185,7 +190,7 @@ def test_counters_of_several_processes(tmp_path: Path) -> None:
         child = os.fork()
         if child == 0:
             together.count(number)
-            Metrics().decided(app="shop", door="grpc", decision="allow", waived="", seconds=0.1, cached=True)
+            _count_one(Metrics())
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
     assert 'token_handler_decisions_total{app="shop",decision="allow",door="grpc",waived=""} 3.0' in (
@@ -219,8 +224,7 @@ def test_the_room_for_counters_is_there_from_the_start(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
         together.count(0)
-        counters = Metrics()
-        counters.decided(app="shop", door="grpc", decision="allow", waived="", seconds=0.1, cached=True)
+        _count_one(Metrics())
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     sizes = {path.name: path.stat() for path in tmp_path.iterdir()}

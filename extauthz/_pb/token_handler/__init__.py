@@ -1,0 +1,1 @@
+"""Generated from protos/ by `tox -e protos -- --write`; never edited by hand."""
