@@ -80,13 +80,12 @@ def framed(message: bytes) -> bytes:
 
 def unframed(body: bytes | bytearray) -> bytes | Refusal:
     """The one message of a request."""
-    missing = -len(body)
-    if missing > -PREFIX.size:
+    came = len(body) - PREFIX.size
+    if came < 0:
         return CUT_OFF if body else NOT_ONE
     compressed, length = PREFIX.unpack_from(body)
-    missing += PREFIX.size + length
     if compressed:
         return COMPRESSED
-    if missing:
-        return CUT_OFF if missing > 0 else NOT_ONE
+    if came != length:
+        return CUT_OFF if came < length else NOT_ONE
     return bytes(body[PREFIX.size :])
