@@ -113,7 +113,7 @@ def of_workers(results: Results, running: World, takes: int) -> None:
     rates, micros = workers.measure(running, takes)
     results.numbers["two_workers_over_one"] = micros[1].over(micros[2]).times(2)
     for count, figures in rates.items():
-        name = f"gRPC door, {count} worker{'s' if count > 1 else ''}"
+        name = f"fast door, {count} worker{'s' if count > 1 else ''}"
         results.add(f"{name}: Checks, as far as h2load leaves them the cores", figures, "per s")
         results.add(f"{name}: a Check", micros[count], "us CPU")
     results.add("two workers over one, h2load on the same cores", rates[2].over(rates[1]), "times")

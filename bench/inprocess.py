@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 
 from bench.figures import Figures, in_turns
 from bench.proxy import proxy
@@ -37,8 +36,8 @@ def measure(takes: int) -> dict[str, dict[str, Figures]]:
             subject.know(questions[0])
             variants: dict[str, Callable[[bytes], object]] = {
                 "parse": CheckRequest.FromString,
-                "decision": partial(deciding.answer, wait=None),
-                "counted": partial(counting.answer, wait=None),
+                "decision": lambda question: deciding.answer(question, None),
+                "counted": lambda question: counting.answer(question, None),
             }
             for question in questions:
                 _require_allowed(deciding.answer(question, None))

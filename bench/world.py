@@ -27,6 +27,8 @@ AT = f"__Host-Http-{APP}-at"
 # How Envoy asks which of the proxy's two servers; the sockets are named alike.
 ASKED = {"grpcio over tcp": "grpcio", "grpcio over unix": "grpcio", "fast over tcp": "fast", "fast over unix": "fast"}
 ROUTES = ("none", *ASKED)
+# The server that is the default, but for the settings of this world.
+FAST = {"GRPC_SERVER": "fast", "REFLECTION": "false"}
 ANSWER = {
     "name": "all",
     "virtual_hosts": [
@@ -103,8 +105,7 @@ def world() -> Iterator[World]:
         settings = Prepared(folder=Path(folder), places=free_places())
         Prepared.ports, Prepared.fast = {route: free_port() for route in ROUTES}, free_port()
         listen = f"[127.0.0.1:{Prepared.fast},unix:{folder}/fast.sock]"
-        environ = {"LISTEN": listen, "GRPC_SERVER": "fast", "REFLECTION": "false"}
-        with LocalWorld(settings, control=True) as local, running(*serve(local, environ)) as fast:
+        with LocalWorld(settings, control=True) as local, running(*serve(local, {**FAST, "LISTEN": listen})) as fast:
             wait_until_listening(Prepared.fast, fast)
             yield World(local, Prepared.ports, fast.pid, _log_in(local))
 
