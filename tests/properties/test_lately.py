@@ -197,10 +197,16 @@ def test_the_decision_reads_no_other_header(case: Case) -> None:
 
 FORMS: Mapping[str, Callable[..., CheckRequest]] = {"map": by_map, "header map": by_header_map}
 OF_A_PAGE = [
-    ("x-request-id", "1"),
-    ("referer", "https://www.shop.example/"),
-    ("accept", "*/*"),
-    ("traceparent", "00-1"),
+    (name, "1")
+    for name in (
+        ":path",
+        "accept",
+        "content-length",
+        "content-type",
+        "referer",
+        "traceparent",
+        "x-request-id",
+    )
 ]
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
 
@@ -216,9 +222,10 @@ async def test_requests_of_a_page_are_decided_once(form: Callable[..., CheckRequ
     for header in OF_A_PAGE:
         assert await door.knows(form(header))
     assert await door.knows(form(path="/orders/7?x=1"))
-    counted = 'decisions_total{app="shop",decision="allow",door="grpc",waived=""} 7.0'
+    asked = 3 + len(OF_A_PAGE)
+    counted = f'decisions_total{{app="shop",decision="allow",door="grpc",waived=""}} {asked}.0'
     assert counted in door.metrics.text().decode()
-    assert 'seconds_count{cached="yes"} 6.0' in door.metrics.text().decode()
+    assert f'seconds_count{{cached="yes"}} {asked - 1}.0' in door.metrics.text().decode()
 
 
 @every_form
@@ -233,6 +240,52 @@ async def test_what_counts_or_might_is_decided_again(form: Callable[..., CheckRe
     elsewhere = form()
     elsewhere.attributes.request.http.host = "api.bank.example"
     assert not await door.knows(elsewhere)
+
+
+@every_form
+@pytest.mark.parametrize("name", sorted(IGNORED))
+@pytest.mark.anyio
+async def test_only_the_very_names_are_ignored(form: Callable[..., CheckRequest], name: str) -> None:
+    """A header whose name is as long, or longer, or shorter, or the same in other letters, is another one."""
+    door = Door()
+    for _ in range(2):
+        await door.check(form())
+    for other in (f"{name[:-1]}z", f"{name}z", name[:-1], name.upper()):
+        assert not await door.knows(form((other, "1")))
+
+
+@every_form
+@pytest.mark.anyio
+async def test_a_known_session_without_a_path_is_refused(form: Callable[..., CheckRequest]) -> None:
+    """Where paths do not count, that there is one does: what is refused is refused to those we know, too."""
+    door = Door()
+    for _ in range(3):
+        await door.check(form())
+    answer = CheckResponse.FromString(await door.check(form(path="")))
+    assert answer.denied_response.status.code == 400
+
+
+@pytest.mark.anyio
+async def test_paths_do_not_count_where_a_route_only_names_the_app() -> None:
+    """A route that says no more than whose it is has no rule of its own."""
+    door = Door()
+    asked = [check_request(ask(context={"app": "shop"}, path=path), raw=True) for path in ("/orders", "/others")]
+    for _ in range(2):
+        await door.check(asked[0])
+    assert await door.knows(asked[1])
+
+
+@pytest.mark.anyio
+async def test_a_token_holds_until_the_moment_it_ends() -> None:
+    """In the very second at which it expires, it is as expired for an answer given again as for a new one."""
+    door = Door(Proxy(max_seconds=3600))
+    door.proxy.upstream.good_for(300)
+    for _ in range(2):
+        await door.check(by_map())
+    door.proxy.clock.now += 299
+    assert await door.knows(by_map())
+    door.proxy.clock.now += 1
+    assert await door.bearer(by_map()) is None
 
 
 @pytest.mark.anyio
@@ -319,6 +372,30 @@ async def test_cookies_of_two_sessions_are_told_apart(form: Callable[..., CheckR
         door.proxy.upstream.good_for(300, jwt=f"h.{name}.s")
         usual = (("token-handler-version", "1"), ("origin", ORIGIN), ("cookie", f"{COOKIE}={name}"))
         assert await door.bearer(form(usual=usual)) == f"Bearer h.{name}.s"
+
+
+@pytest.mark.anyio
+async def test_a_fault_while_waiting_is_a_refusal_that_is_logged() -> None:
+    """An aborted call would be let through by a gateway that fails open, so that nothing is raised."""
+    door = Door()
+
+    async def fail(*_: object) -> Decision:
+        raise ValueError("of our own")
+
+    door.checks._desk.later = fail  # type: ignore[method-assign]
+    answer = CheckResponse.FromString(await door.check(by_map()))
+    assert answer.denied_response.status.code == 500
+    assert "internal_error" in door.log.getvalue()
+
+
+@pytest.mark.anyio
+async def test_the_answer_is_weighed_with_the_question() -> None:
+    """The token in an answer may be the heaviest part of it."""
+    door = Door()
+    door.proxy.upstream.good_for(300, jwt="s" * 50_000)
+    for _ in range(2):
+        await door.check(by_map())
+    assert door.checks._lately._answers.weight > 50_000
 
 
 @pytest.mark.anyio
