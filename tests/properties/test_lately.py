@@ -1,6 +1,7 @@
 """An answer that is given again is the one the request would have got."""
 
 import io
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -17,11 +18,11 @@ from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, C
 from extauthz._pb.token_handler.question_pb2 import Question
 from extauthz.authorizer import Pending
 from extauthz.config import LogConfig
-from extauthz.decision import Credential, Decision, conclude, examine
+from extauthz.decision import Basis, Credential, Decision, conclude, examine
 from extauthz.doors import messages
 from extauthz.doors.checks import Checks
 from extauthz.doors.desk import Desk
-from extauthz.doors.lately import IGNORED, MAX_ANSWERS, MAX_BYTES
+from extauthz.doors.lately import IGNORED, MAX_ANSWERS, MAX_BYTES, Answer
 from extauthz.identity import IdentityHeaders
 from extauthz.metrics import Metrics
 from extauthz.outcome import Bearer, UpstreamToken
@@ -111,6 +112,7 @@ QUESTIONS = st.builds(lambda fields, headers: with_headers(ask(**fields), header
 
 
 SEAM = (f"{OURS}; c=1,{COOKIE}=other",)
+UNENDING = UpstreamToken(bearer=Bearer("h.p.s"), expires_at=2.0**40, scopes=frozenset({"orders"}))
 OF_ROUTE = {"scope": "orders"}
 WITHOUT_PATHS = replace(SHOPPING, routes=())
 
@@ -396,6 +398,48 @@ async def test_the_answer_is_weighed_with_the_question() -> None:
     for _ in range(2):
         await door.check(by_map())
     assert door.checks._lately._answers.weight > 50_000
+
+
+def _size(part: object) -> int:
+    """Bytes in memory, with all that is in it but what all answers share."""
+    match part:
+        case UpstreamToken():
+            within: list[object] = [part.bearer, part.claims]
+        case Answer():
+            within = [part.basis, part.message]
+        case Basis():
+            within = [part.key, part.token]
+        case dict():
+            within = list(part.values())
+        case tuple() | frozenset() | list():
+            within = list(part)
+        case _:
+            within = []
+    return sys.getsizeof(part) + sum(map(_size, within))
+
+
+HEAVY: Mapping[str, tuple[UpstreamToken, CheckRequest]] = {
+    "many headers": (UNENDING, by_map(*((f"h{number}", "1") for number in range(80)))),
+    "a path of wide letters": (UNENDING, by_map(path=f"/orders/{'a' * 450}/\U0001f600")),
+    "a long token": (replace(UNENDING, bearer=Bearer("s" * 8000)), by_map()),
+    "many roles": (replace(UNENDING, claims={"roles": [f"role-{number}" for number in range(200)]}), by_map()),
+}
+
+
+@pytest.mark.parametrize(("token", "asked"), HEAVY.values(), ids=HEAVY.keys())
+@pytest.mark.anyio
+async def test_an_answer_weighs_no_more_than_it_is_counted_as(token: UpstreamToken, asked: CheckRequest) -> None:
+    """Its session may be gone from the memory of sessions: then what it rests on is here alone."""
+    door = Door(Proxy((SHOPPING,)))
+    door.proxy.upstream.answer = token
+    for _ in range(2):
+        await door.check(asked)
+    for key in list(door.proxy.cache._entries):
+        door.proxy.cache.drop(key)
+    door.proxy.upstream.answer = GOOD
+    kept = door.checks._lately._answers
+    [(question, entry)] = kept._entries.items()
+    assert _size(question) + _size(entry.value) <= kept.weight
 
 
 @pytest.mark.anyio

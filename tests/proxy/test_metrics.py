@@ -99,3 +99,27 @@ def test_an_answer_that_no_longer_holds_is_not_counted() -> None:
     assert not desk.again(basis, ALLOWED)
     metrics.text()
     assert seen(metrics, ALLOWED) == 1.0
+
+
+def test_a_fault_in_handing_over_ends_neither_counting_nor_doubles_it() -> None:
+    """What has been handed over is not handed over again, and the next decision asks for the next time."""
+    asked: list[Callable[[], None]] = []
+    metrics = Metrics(asked.append)
+    times = metrics._seconds
+
+    class Full:
+        """No room on the disk."""
+
+        def labels(self, *_: str) -> None:
+            """None."""
+            raise OSError
+
+    metrics.decided(ALLOWED, 0.0, cached=True)
+    metrics._seconds = Full()  # type: ignore[assignment]
+    with pytest.raises(OSError):  # noqa: PT011
+        asked.pop()()
+    metrics._seconds = times
+    metrics.decided(ALLOWED, 0.0, cached=True)
+    assert len(asked) == 1
+    asked.pop()()
+    assert seen(metrics, ALLOWED) == 2.0
