@@ -22,8 +22,8 @@ MICRO = 1e6
 def measure(takes: int) -> dict[str, dict[str, Figures]]:
     """Microseconds by form of the question.
 
-    `parse`: upb alone; `decision`: all that a door has done for an answer, parsing apart; `counted`: the same with the
-    metrics; `over_parse`: decision as a multiple of parse.
+    `parse`: upb alone; `decision`: all that a door has done for an answer; `counted`: the same with the metrics;
+    `over_parse`: decision as a multiple of parse.
     """
     with proxy() as subject:
         log = Log(logger(LogConfig()))
@@ -43,9 +43,7 @@ def measure(takes: int) -> dict[str, dict[str, Figures]]:
                 _require_allowed(deciding.answer(question, None))
                 _require_allowed(counting.answer(question, None))
             taken = in_turns({name: _timed(call, questions) for name, call in variants.items()}, takes)
-            parse = taken["parse"]
-            decision, counted = taken["decision"].less(parse), taken["counted"].less(parse)
-            found[form] = {"parse": parse, "decision": decision, "counted": counted, "over_parse": decision.over(parse)}
+            found[form] = {**taken, "over_parse": taken["decision"].over(taken["parse"])}
     return found
 
 

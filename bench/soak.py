@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 import click
 import httpx2
 
+from bench import plot
 from demo.browser import CUSTOM_HEADER, Browser
 from demo.settings import APP, Settings
 from demo.world import LocalWorld, WorldError, free_places
@@ -43,7 +44,7 @@ class Tally:
     wrongs: int = 0
     rss: list[int] = field(default_factory=list)
     sessions: int = 0
-    outages: int = 0
+    outages: list[float] = field(default_factory=list)
     outage_ended: float = 0.0
     provider_up: bool = True
 
@@ -162,7 +163,7 @@ class Soak:
             await asyncio.to_thread(self.world.stop, "idp")
             await asyncio.to_thread(self.world.start, "idp")
             self.tally.provider_up, self.tally.outage_ended = True, time.monotonic()
-            self.tally.outages += 1
+            self.tally.outages.append(time.monotonic())
 
     async def _memory(self) -> None:
         pid = self.world.pid("extauthz")
@@ -182,21 +183,26 @@ def _resident_kib(pid: int) -> int:
 @click.option("--seconds", default=600, show_default=True, help="How long.")
 @click.option("--people", default=16, show_default=True, help="Sessions at a time.")
 @click.option("--server", type=click.Choice(["fast", "grpcio"]), default="fast", show_default=True)
-def main(seconds: int, people: int, server: str) -> None:
+@click.option("--picture", type=click.Path(path_type=Path), help="Where a plot of the proxy's memory goes, as SVG.")
+def main(seconds: int, people: int, server: str, picture: Path | None) -> None:
     """Run, and tell the figures as JSON; the exit status is 1 when an answer was wrong."""
     with TemporaryDirectory() as folder:
         settings = Settings(folder=Path(folder), places=free_places(), grpc_server=server)
         with LocalWorld(settings, control=True) as world:
-            soak = Soak(world, time.monotonic() + seconds)
+            started = time.monotonic()
+            soak = Soak(world, started + seconds)
             asyncio.run(soak.run(people))
             tally = soak.tally
+    if picture is not None:
+        mib, marks = [kib / 1024 for kib in tally.rss], [ended - started for ended in tally.outages]
+        picture.write_text(plot.line("Memory of the proxy", mib, "MiB", seconds, marks))
     report = {
         "server": server,
         "seconds": seconds,
         "answers": dict(sorted(tally.answers.items())),
         "server_errors": sum(n for kind, n in tally.answers.items() if kind.split()[-1].startswith("5")),
         "sessions": tally.sessions,
-        "outages": tally.outages,
+        "outages": len(tally.outages),
         "wrong": tally.wrongs,
         "wrong_samples": tally.wrong,
         "rss_kib": {"first": tally.rss[0], "highest": max(tally.rss), "last": tally.rss[-1]},

@@ -7,12 +7,11 @@ import hashlib
 from collections.abc import Set
 from dataclasses import dataclass, replace
 
-from extauthz.cache import Cache
+from extauthz.cache import Cache, size_of
 from extauthz.decision import Credential
 from extauthz.outcome import Outcome, Refused, UpstreamToken
 
 WORD_BYTES = 80  # a scope or an audience
-CLAIM_BYTES = 100  # what a remembered claim weighs beside its text; measured, rounded up
 SESSION_BYTES = 400  # what a session is known by
 
 
@@ -31,7 +30,7 @@ class Memory:
     def keep(self, key: bytes, token: UpstreamToken, claims: Set[str], *, ttl: float, grace: float) -> None:
         """Remember a token for `ttl` seconds, and `grace` more for times of trouble; of its claims, only these."""
         kept = replace(token, claims={name: token.claims[name] for name in claims & token.claims.keys()})
-        self.answers.put(key, kept, ttl=ttl, grace=grace, payload_bytes=_weight(kept))
+        self.answers.put(key, kept, ttl=ttl, grace=grace, payload_bytes=weight(kept))
 
     def refuse(self, key: bytes, refused: Refused, *, ttl: float) -> None:
         """Remember a refusal for `ttl` seconds, and nothing better of the same credential."""
@@ -49,8 +48,8 @@ def cache_key(credential: Credential, varies_by: tuple[str, ...]) -> bytes:
     return hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()
 
 
-def _weight(token: UpstreamToken) -> int:
+def weight(token: UpstreamToken) -> int:
+    """What it is counted as in a cache, in bytes."""
     words = len(token.scopes) + len(token.audiences)
-    claims = sum(CLAIM_BYTES + len(str(claim)) for claim in token.claims.values())
     session = SESSION_BYTES if token.session is not None else 0
-    return len(token.bearer) + WORD_BYTES * words + claims + session
+    return len(token.bearer) + WORD_BYTES * words + size_of(token.claims) + session

@@ -69,7 +69,7 @@ class Metrics:
         )
         self._seconds = SeveralAtOnce(
             "token_handler_decision_seconds",
-            "From receipt to answer; cached: no token had to be asked for",
+            "What it took to decide; cached: no token had to be asked for",
             ["cached"],
             buckets=BUCKETS,
             registry=self._registry,
@@ -122,11 +122,13 @@ class Metrics:
 
     def hand_over(self) -> None:
         """Have all that was decided seen by whoever scrapes."""
-        for counted, count in self._decided.items():
-            self._decisions.labels(*counted).inc(count)
-        for cached, taken in self._taken.items():
-            self._seconds.labels("yes" if cached else "no").observed(taken)
+        all_decided, all_taken = self._decided, self._taken
+        # First, so that a fault of the library's neither counts anything twice nor ends the handing over.
         self._decided, self._taken, self._due = {}, {True: Taken(), False: Taken()}, False
+        for counted, count in all_decided.items():
+            self._decisions.labels(*counted).inc(count)
+        for cached, taken in all_taken.items():
+            self._seconds.labels("yes" if cached else "no").observed(taken)
 
     def dropped(self) -> None:
         """Count one log line that was not written."""

@@ -71,7 +71,7 @@ class Log:
         cached: bool,
         request_id: str,
     ) -> None:
-        """One request was decided. `decision`: how it passed, or the reason; `seconds`: from receipt to answer.
+        """One request was decided. `decision`: how it passed, or the reason; `seconds`: what that took.
 
         `waived`: a reason that did not count; `detail`: which check failed. Both are left out when empty.
         What simply passed is for debugging: a line costs more than the decision, and Envoy's access log has one too.

@@ -4,10 +4,12 @@ from extauthz._pb.envoy.config.core.v3.base_pb2 import HeaderMap, HeaderValue
 from extauthz._pb.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from extauthz.doors import messages
+from extauthz.doors.lately import Lately
 from fuzz.promises import check_response, check_world
 from fuzz.world import ORIGIN, World
 
 WORLD = World()
+LATELY = Lately([*WORLD.policies.values()], lambda: 0.0)
 
 GOOD = {"token-handler-version": "1", "origin": ORIGIN, "x-request-id": "7"}
 SESSIONS = {
@@ -48,6 +50,7 @@ def seeds() -> list[bytes]:
 
 def run(data: bytes) -> None:
     """Ask, and hold the answer to the promises. Raises BrokenPromise."""
+    LATELY.question(data)  # raises nothing, whatever comes
     request = messages.read(data)
     decision = WORLD.ask(request)
     check_response(messages.write(decision), request, decision, WORLD)

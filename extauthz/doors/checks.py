@@ -33,8 +33,10 @@ class Checks:
         try:
             question = self._lately.question(message)
             last = self._lately.get(question)
-            if last is not None and self._desk.again(last.basis, last.counted):
-                return last.message
+            if last is not None:
+                if self._desk.again(last.basis, last.counted):
+                    return last.message
+                self._lately.drop(question)
             return self._afresh(question, message, wait)
         except Exception as error:
             return self._fault(error)
@@ -46,7 +48,7 @@ class Checks:
         answer = messages.write(found)
         if isinstance(found, Allow) and found.basis is not None and not self._log.tells_all:
             counted = Counted(found.app, NAME, found.passage.value, "")
-            self._lately.keep(question, Answer(found.basis, counted, answer))
+            self._lately.keep(question, message, Answer(found.basis, counted, answer))
         return answer
 
     async def _later(self, pending: Pending, wait: float | None) -> bytes:

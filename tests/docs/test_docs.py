@@ -31,6 +31,13 @@ def test_the_filter_in_the_readme_is_that_of_the_reference() -> None:
     assert yaml.safe_load(block("filter")) == reference
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_files_that_are_named_are_there(page: Path) -> None:
+    """Whoever reads of a source file finds it."""
+    named = re.findall(r"`((?:extauthz|agent|bench)/[\w/]+\.py)`", page.read_text())
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
 def test_the_reference_fails_closed() -> None:
     """The dangerous defaults are said out loud in the reference."""
     config = yaml.safe_load(block("filter"))["typed_config"]

@@ -9,7 +9,7 @@ from proxy_world.fakes import Proxy
 from proxy_world.peer import MESSAGE, PREFACE, Peer, block, data, head, open_house
 from zttp import H2ErrorCode
 
-from extauthz.doors.fast_grpc import framed, seconds
+from extauthz.doors.fast_grpc import framed, seconds, unframed
 from extauthz.doors.fast_http2 import Connection
 from extauthz.doors.fast_limits import LIMITS, Limits
 
@@ -260,3 +260,8 @@ async def test_a_call_given_up_just_when_it_has_its_answer(by: str) -> None:
     peer = Peer(transport.heard, None)  # type: ignore[arg-type]  # what it says, it has said
     assert (await peer.answer(3)).code == 0
     assert not troubles
+
+
+def test_a_message_may_be_empty() -> None:
+    """Five bytes of frame around nothing are a message, and none that is cut off."""
+    assert unframed(framed(b"")) == b""

@@ -35,6 +35,7 @@ from extauthz.outcome import Refused
 from extauthz.policy import Cors
 from extauthz.reason import Reason
 from extauthz.request import Request
+from extauthz.seat import Seat
 
 pytestmark = pytest.mark.anyio
 
@@ -207,6 +208,37 @@ async def test_the_programs_doors_have_the_secret_of_the_settings(tmp_path: Path
             answers = [await http.get("http://extauthz/resolve", headers=sent) for sent in ({}, known)]
         await program.stop()
     assert [answer.status_code for answer in answers] == [403, 200]
+
+
+def _counted(program: serve.Proxy) -> float | None:
+    allowed = {"app": "shop", "door": "grpc", "decision": "allow", "waived": ""}
+    return program._metrics._registry.get_sample_value("token_handler_decisions_total", allowed)
+
+
+async def test_a_program_that_stops_has_counted_all(tmp_path: Path) -> None:
+    """What was decided last is handed over before it leaves: nobody will ask it again."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = loaded(tmp_path, {"extauthz.listen": [f"unix:{folder}/grpc"], "extauthz.drain_seconds": 0})
+        program = serve.Proxy(config, {"shop": build_issuer(config.apps["shop"], lambda: 0.0)}, QUIET)
+        await program.start()
+        program._metrics.decided(Counted("shop", "grpc", "allow", ""), 0.0, cached=True)
+        await asyncio.sleep(0)
+        assert _counted(program) is None  # it is scraped itself, and needs no timer
+        await program.stop()
+    assert _counted(program) == 1.0
+
+
+async def test_a_worker_hands_over_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is its parent that is scraped, which sees what was handed over and cannot ask for it."""
+    monkeypatch.setattr(serve, "COUNTED_SECONDS", 0)
+    config = loaded(tmp_path, {"extauthz.listen": ["unix:/nowhere"]})
+    seat = Seat(number=0, listen=["unix:/nowhere"], http=[], parent=-1, told=-1)
+    program = serve.Proxy(config, {"shop": build_issuer(config.apps["shop"], lambda: 0.0)}, QUIET, seat)
+    program._metrics.decided(Counted("shop", "grpc", "allow", ""), 0.0, cached=True)
+    handed_over = asyncio.Event()
+    asyncio.get_running_loop().call_later(0, handed_over.set)
+    await handed_over.wait()
+    assert _counted(program) == 1.0
 
 
 @pytest.mark.parametrize("saying", [*SAYINGS, "resolve"])

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctoken_handler/question.proto\x12\rtoken_handler\"\xe5\x03\n\x08Question\x12\x36\n\nattributes\x18\x01 \x01(\x0b\x32\".token_handler.Question.Attributes\x1a\xcf\x01\n\nAttributes\x12\x30\n\x07request\x18\x04 \x01(\x0b\x32\x1f.token_handler.Question.Request\x12U\n\x12\x63ontext_extensions\x18\n \x03(\x0b\x32\x39.token_handler.Question.Attributes.ContextExtensionsEntry\x1a\x38\n\x16\x43ontextExtensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x35\n\x07Request\x12*\n\x04http\x18\x02 \x01(\x0b\x32\x1c.token_handler.Question.Http\x1az\n\x04Http\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0f\n\x07headers\x18\x03 \x03(\x0c\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04host\x18\x05 \x01(\t\x12\x35\n\nheader_map\x18\r \x01(\x0b\x32!.token_handler.Question.HeaderMap\x1a\x1c\n\tHeaderMap\x12\x0f\n\x07headers\x18\x01 \x03(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctoken_handler/question.proto\x12\rtoken_handler\"\xb9\x04\n\x08Question\x12\x36\n\nattributes\x18\x01 \x01(\x0b\x32\".token_handler.Question.Attributes\x1a\xcf\x01\n\nAttributes\x12\x30\n\x07request\x18\x04 \x01(\x0b\x32\x1f.token_handler.Question.Request\x12U\n\x12\x63ontext_extensions\x18\n \x03(\x0b\x32\x39.token_handler.Question.Attributes.ContextExtensionsEntry\x1a\x38\n\x16\x43ontextExtensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x35\n\x07Request\x12*\n\x04http\x18\x02 \x01(\x0b\x32\x1c.token_handler.Question.Http\x1a\xd1\x01\n\x04Http\x12\x0e\n\x06method\x18\x02 \x01(\t\x12:\n\x07headers\x18\x03 \x03(\x0b\x32).token_handler.Question.Http.HeadersEntry\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04host\x18\x05 \x01(\t\x12\x31\n\nheader_map\x18\r \x01(\x0b\x32\x1d.token_handler.Question.Lines\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x18\n\x05Lines\x12\x0f\n\x07headers\x18\x01 \x03(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,16 +33,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_QUESTION_ATTRIBUTES_CONTEXTEXTENSIONSENTRY']._loaded_options = None
   _globals['_QUESTION_ATTRIBUTES_CONTEXTEXTENSIONSENTRY']._serialized_options = b'8\001'
+  _globals['_QUESTION_HTTP_HEADERSENTRY']._loaded_options = None
+  _globals['_QUESTION_HTTP_HEADERSENTRY']._serialized_options = b'8\001'
   _globals['_QUESTION']._serialized_start=48
-  _globals['_QUESTION']._serialized_end=533
+  _globals['_QUESTION']._serialized_end=617
   _globals['_QUESTION_ATTRIBUTES']._serialized_start=117
   _globals['_QUESTION_ATTRIBUTES']._serialized_end=324
   _globals['_QUESTION_ATTRIBUTES_CONTEXTEXTENSIONSENTRY']._serialized_start=268
   _globals['_QUESTION_ATTRIBUTES_CONTEXTEXTENSIONSENTRY']._serialized_end=324
   _globals['_QUESTION_REQUEST']._serialized_start=326
   _globals['_QUESTION_REQUEST']._serialized_end=379
-  _globals['_QUESTION_HTTP']._serialized_start=381
-  _globals['_QUESTION_HTTP']._serialized_end=503
-  _globals['_QUESTION_HEADERMAP']._serialized_start=505
-  _globals['_QUESTION_HEADERMAP']._serialized_end=533
+  _globals['_QUESTION_HTTP']._serialized_start=382
+  _globals['_QUESTION_HTTP']._serialized_end=591
+  _globals['_QUESTION_HTTP_HEADERSENTRY']._serialized_start=545
+  _globals['_QUESTION_HTTP_HEADERSENTRY']._serialized_end=591
+  _globals['_QUESTION_LINES']._serialized_start=593
+  _globals['_QUESTION_LINES']._serialized_end=617
 # @@protoc_insertion_point(module_scope)

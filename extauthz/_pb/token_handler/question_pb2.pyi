@@ -29,18 +29,25 @@ class Question(_message.Message):
         def __init__(self, http: _Optional[_Union[Question.Http, _Mapping]] = ...) -> None: ...
     class Http(_message.Message):
         __slots__ = ("method", "headers", "path", "host", "header_map")
+        class HeadersEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: str
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
         METHOD_FIELD_NUMBER: _ClassVar[int]
         HEADERS_FIELD_NUMBER: _ClassVar[int]
         PATH_FIELD_NUMBER: _ClassVar[int]
         HOST_FIELD_NUMBER: _ClassVar[int]
         HEADER_MAP_FIELD_NUMBER: _ClassVar[int]
         method: str
-        headers: _containers.RepeatedScalarFieldContainer[bytes]
+        headers: _containers.ScalarMap[str, str]
         path: str
         host: str
-        header_map: Question.HeaderMap
-        def __init__(self, method: _Optional[str] = ..., headers: _Optional[_Iterable[bytes]] = ..., path: _Optional[str] = ..., host: _Optional[str] = ..., header_map: _Optional[_Union[Question.HeaderMap, _Mapping]] = ...) -> None: ...
-    class HeaderMap(_message.Message):
+        header_map: Question.Lines
+        def __init__(self, method: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., path: _Optional[str] = ..., host: _Optional[str] = ..., header_map: _Optional[_Union[Question.Lines, _Mapping]] = ...) -> None: ...
+    class Lines(_message.Message):
         __slots__ = ("headers",)
         HEADERS_FIELD_NUMBER: _ClassVar[int]
         headers: _containers.RepeatedScalarFieldContainer[bytes]
