@@ -87,7 +87,7 @@ async def test_health_of_an_unknown_service(server: GrpcServer) -> None:
         watch = _watch(door, "nosuch")
         assert await _read(watch) == HealthCheckResponse.SERVICE_UNKNOWN
         assert not watch.done()
-        watch.cancel()
+        await _end(watch)
 
 
 async def test_health_while_stopping(server: GrpcServer) -> None:
@@ -102,7 +102,7 @@ async def test_health_while_stopping(server: GrpcServer) -> None:
         late = _watch(door, "")
         assert await _read(late) == NOT_SERVING
         for call in (watch, late):
-            call.cancel()
+            await _end(call)
         stopping.cancel()
 
 
@@ -183,6 +183,12 @@ def _watch(door: Door, service: str) -> grpc.aio.UnaryStreamCall[bytes, HealthCh
     )
     # The deadline only keeps a server that never tells from hanging the suite.
     return watch(HealthCheckRequest(service=service).SerializeToString(), timeout=60)
+
+
+async def _end(watch: grpc.aio.UnaryStreamCall[bytes, HealthCheckResponse]) -> None:
+    """Cancel it, and see it end: what grpcio hears of it later would be for an event loop that is no more."""
+    watch.cancel()
+    assert await watch.code() is grpc.StatusCode.CANCELLED
 
 
 async def _read(watch: grpc.aio.UnaryStreamCall[bytes, HealthCheckResponse]) -> int:
