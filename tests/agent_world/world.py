@@ -14,9 +14,9 @@ import httpx2
 import yaml
 from starlette.applications import Starlette
 
-from agent.__main__ import build_api, build_issuer, build_shared
 from agent.app import Served, create_app
 from agent.backchannel import BackChannelLogout
+from agent.build import build_api, build_issuer, build_shared
 from agent.relying_party import RelyingParty
 from agent.shared import Shared
 from agent.v1 import V1
@@ -210,7 +210,7 @@ def _served(
         return clock[0]
 
     # The composition root reads the time module once; from then on its clocks are ours.
-    with patch("agent.__main__.time", SimpleNamespace(time=now, monotonic=now)):
+    with patch("agent.build.time", SimpleNamespace(time=now, monotonic=now)):
         shared = build_shared(config, log)
         apis = {
             name: build_api(name, app, build_issuer(app, transport), shared, log) for name, app in config.apps.items()

@@ -17,7 +17,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from agent.__main__ import build_app, build_server, main
+from agent.__main__ import build_server, main
+from agent.build import build_app
 from extauthz import http_server
 from extauthz.config import ConfigError, LogConfig, Program, load
 from extauthz.config.listening import listen

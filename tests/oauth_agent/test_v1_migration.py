@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agent.__main__ import build_api, build_issuer, build_shared
+from agent.build import build_api, build_issuer, build_shared
 from agent.v1 import V1
 from demo.settings import merge
 from extauthz.config import LogConfig, Program, load
