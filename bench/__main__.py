@@ -32,7 +32,7 @@ def main(quick: bool, only_inprocess: bool, out: Path) -> None:
         results.left_out.append("everything that needs a server, as it was asked to")
     else:
         calls = load.CALLS_OF_A_CONNECTION
-        of_servers(results, takes=9 if whole else 2, calls=calls if whole else calls // 4)
+        of_servers(results, takes=15 if whole else 2, calls=calls if whole else calls // 4)
         with world() as running:
             of_the_world(results, running, takes=7 if whole else 1)
     out.write_text(json.dumps(results.to_json(), indent=2) + "\n")
