@@ -518,8 +518,8 @@ async def test_paths_count_where_a_route_names_the_app_and_says_more() -> None:
     door, context = Door(), {"app": "shop", "scope": "orders"}
     asked = [check_request(ask(context=context, path=path), raw=True) for path in ("/orders", "/orders/../admin")]
     for _ in range(2):
-        assert await door.bearer(asked[0])  # type: ignore[arg-type]
-    assert await door.bearer(asked[1]) is None  # type: ignore[arg-type]
+        assert await door.bearer(asked[0])
+    assert await door.bearer(asked[1]) is None
 
 
 @pytest.mark.anyio
@@ -528,8 +528,8 @@ async def test_what_a_route_requires_counts_with_its_name() -> None:
     door = Door()
     by_scope, by_audience = (check_request(ask(context={key: "orders"}), raw=True) for key in ("scope", "audience"))
     for _ in range(2):
-        assert await door.bearer(by_scope)  # type: ignore[arg-type]
-    assert await door.bearer(by_audience) is None  # type: ignore[arg-type]
+        assert await door.bearer(by_scope)
+    assert await door.bearer(by_audience) is None
 
 
 @pytest.mark.anyio
@@ -643,7 +643,7 @@ def test_a_session_is_weighed_with_its_scopes_audiences_and_marks() -> None:
     """Each of them takes room."""
     bare = UpstreamToken(bearer=Bearer("t"), expires_at=1.0)
     for more in ({"scopes": frozenset({"s"})}, {"audiences": frozenset({"a"})}, {"session": KnownBy(("id",))}):
-        assert weight(replace(bare, **more)) >= weight(bare) + 80  # type: ignore[arg-type]
+        assert weight(replace(bare, **more)) >= weight(bare) + 80
 
 
 def test_claims_of_any_depth_are_weighed() -> None:
