@@ -5,7 +5,7 @@ Knows nothing of tokens.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import Generic, TypeVar
@@ -104,12 +104,15 @@ class Cache(Generic[V]):
 
 def size_of(part: object) -> int:
     """Bytes of a value and of all that is in it: texts and numbers, alone or in what JSON knows, tuples and sets."""
-    within: Iterable[object] = ()
-    if isinstance(part, dict):
-        within = (*part, *part.values())
-    elif isinstance(part, list | tuple | frozenset):
-        within = part
-    return getsizeof(part) + sum(map(size_of, within))
+    size, left = 0, [part]
+    while left:  # no recursion: claims may be nested deeper than functions
+        within = left.pop()
+        size += getsizeof(within)
+        if isinstance(within, dict):
+            left += within.values()
+        if isinstance(within, dict | list | tuple | frozenset):
+            left += within
+    return size
 
 
 async def _run(loader: Callable[[], Awaitable[V]]) -> V:

@@ -2,7 +2,8 @@
 
 The requests of a session come in bursts, and of what counts nothing changes from one to the next. What counts is all
 that a decision reads of a request: a test holds the two together. To compare it, a message need not be read as a whole,
-and a raw line not at all: name and value are compared together, as the bytes they came in.
+and a raw line not at all: name and value are compared together, as the bytes they came in. Questions hold the cookies
+they came with; like tokens they stay in this process, and no repr shows them.
 """
 
 import re
@@ -21,15 +22,15 @@ from extauthz.policy import Policy
 from extauthz.rules.cors import ASKED_HEADERS, ASKED_METHOD
 from extauthz.rules.csrf import CSRF_HEADER
 
-# For the sessions seen last; what is remembered of all of them, the memory bounds.
 MAX_ANSWERS = 4096
 MAX_BYTES = 32 * 1024 * 1024
 FOREVER = float("inf")  # an answer ends with what it rests on
 
 READ = frozenset({"authorization", "cookie", "origin", "sec-fetch-site", CSRF_HEADER, ASKED_METHOD, ASKED_HEADERS})
 NO_RULE = frozenset({"app"})  # all that a route may say without its path being looked at
-# A line with a name that can be taken for itself alone (see identity.py): tag, length, name, and the tag of its value.
-_USUAL = re.compile(rb"\x0a.[a-z0-9:-]*(?:[\x12\x1a]|\Z)", re.DOTALL).match
+# A line whose name no server takes for an identity header's, but for spellings that are removed unseen (identity.py).
+# It is a tag, the length of the name, the name, and the tag of its value.
+_USUAL = re.compile(rb"\x0a.[a-z0-9:_-]*(?:[\x12\x1a]|\Z)", re.DOTALL).match
 
 _parsed = Question.FromString
 
@@ -101,8 +102,8 @@ def _is_plain(message: bytes) -> bool:
 
     A name that is read as another, or a line that says two, would be a credential that the question does not hold.
     """
-    http, lines = CheckRequest.FromString(message).attributes.request.http, _parsed(message).attributes.request.http
-    entries = http.header_map.headers
+    http = CheckRequest.FromString(message).attributes.request.http
+    entries, lines = http.header_map.headers, _parsed(message).attributes.request.http.header_map.headers
     names = "".join([*http.headers, *(entry.key for entry in entries)])
-    as_written = [entry.SerializeToString() for entry in entries] == lines.header_map.headers[:]
+    as_written = [entry.SerializeToString() for entry in entries] == lines[:]
     return as_written and names.isascii() and names == names.lower()

@@ -1,5 +1,6 @@
 """An answer that is given again is the one the request would have got."""
 
+import asyncio
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -10,24 +11,27 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from proxy_world.asking import BANK, COOKIE, ORIGIN, OURS, SHOP, UNHURRIED, ask, with_headers
-from proxy_world.cases import CASES, Case
+from proxy_world.cases import CASES, V1, Case
 from proxy_world.door import USUAL, by_header_map, by_map, check_request
-from proxy_world.fakes import Proxy
+from proxy_world.fakes import Clock, Proxy
 
 from extauthz._pb.envoy.config.core.v3.base_pb2 import HeaderValue
 from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from extauthz._pb.token_handler.question_pb2 import Question
 from extauthz.authorizer import Pending
+from extauthz.cache import size_of
 from extauthz.config import LogConfig
+from extauthz.cookies.marks import KnownBy
 from extauthz.decision import Basis, Credential, Decision, conclude, examine
 from extauthz.doors import messages
 from extauthz.doors.checks import Checks
 from extauthz.doors.desk import Desk
-from extauthz.doors.lately import MAX_ANSWERS, MAX_BYTES, READ, Answer
+from extauthz.doors.lately import MAX_ANSWERS, MAX_BYTES, READ, Answer, Lately
 from extauthz.identity import IdentityHeaders
-from extauthz.metrics import Metrics
+from extauthz.memory import weight
+from extauthz.metrics import Counted, Metrics
 from extauthz.outcome import Bearer, UpstreamToken
-from extauthz.policy import Cors, Policy, Route, Rule
+from extauthz.policy import Auth, Cors, Policy, Route, Rule
 from extauthz.request import Request
 from extauthz.telemetry import Log, logger
 
@@ -481,3 +485,170 @@ async def test_questions_take_no_more_room_than_there_is(header: str, rounds: in
     kept = door.checks._lately._answers
     assert 1 < len(kept) <= min(MAX_ANSWERS, MAX_BYTES // at_least)
     assert kept.weight <= MAX_BYTES
+
+
+@every_form
+@pytest.mark.anyio
+async def test_the_header_of_a_double_submit_counts(form: Callable[..., CheckRequest]) -> None:
+    """Of whichever app: without it, or with another value, whoever forges a request would get the user's answer."""
+    door = Door(Proxy((BANK, V1)))
+    usual = (("origin", ORIGIN), ("cookie", f"{OURS}; shop-csrf=sealed-t0ken"))
+    for _ in range(3):
+        assert await door.bearer(form(("x-shop-csrf", "t0ken"), method="POST", usual=usual))
+    assert await door.bearer(form(method="POST", usual=usual)) is None
+    assert await door.bearer(form(("x-shop-csrf", "other"), method="POST", usual=usual)) is None
+
+
+@every_form
+@pytest.mark.anyio
+async def test_what_counts_for_one_app_counts_whichever_it_is(form: Callable[..., CheckRequest]) -> None:
+    """Rules by path, and identity headers, of any of several apps."""
+    bank = replace(BANK, identity=IdentityHeaders({"x-account": "sub"}))
+    door = Door(Proxy((bank, SHOPPING)))
+    for _ in range(2):
+        await door.check(form())
+    assert await door.bearer(form(path="/admin")) is None
+    answer = CheckResponse.FromString(await door.check(form(("x.user_id", "root"))))
+    assert "x.user_id" in answer.ok_response.headers_to_remove
+
+
+@pytest.mark.anyio
+async def test_paths_count_where_a_route_names_the_app_and_says_more() -> None:
+    """A path that climbs out of its route is refused, also to a session that is known."""
+    door, context = Door(), {"app": "shop", "scope": "orders"}
+    asked = [check_request(ask(context=context, path=path), raw=True) for path in ("/orders", "/orders/../admin")]
+    for _ in range(2):
+        assert await door.bearer(asked[0])
+    assert await door.bearer(asked[1]) is None
+
+
+@pytest.mark.anyio
+async def test_what_a_route_requires_counts_with_its_name() -> None:
+    """The same word as a scope and as an audience is not the same."""
+    door = Door()
+    by_scope, by_audience = (check_request(ask(context={key: "orders"}), raw=True) for key in ("scope", "audience"))
+    for _ in range(2):
+        assert await door.bearer(by_scope)
+    assert await door.bearer(by_audience) is None
+
+
+@pytest.mark.anyio
+async def test_headers_in_a_map_count_beside_no_lines() -> None:
+    """An empty list of lines is none: then the map is read, and has to be compared."""
+    door = Door()
+    known, stranger = by_map(), by_map(usual=UNCREDENTIALED)
+    for asked in (known, stranger):
+        asked.attributes.request.http.header_map.SetInParent()
+    for _ in range(3):
+        assert await door.bearer(known)
+    assert await door.bearer(stranger) is None
+
+
+# The line of a name of ten characters has a line feed for its length; some have an empty value, or a text for it.
+OF_ANY_LENGTH = [(":path", "/x"), ("user-agent", "x"), ("accept", ""), ("x-1", "x")]
+
+
+@pytest.mark.parametrize("header", OF_ANY_LENGTH, ids=[name for name, _ in OF_ANY_LENGTH])
+@every_form
+@pytest.mark.anyio
+async def test_headers_with_usual_names_do_not_count_beside_identity_headers(
+    form: Callable[..., CheckRequest], header: tuple[str, str]
+) -> None:
+    """Only names that may be taken for others do."""
+    door = Door(Proxy((WITHOUT_PATHS,)))
+    for _ in range(2):
+        await door.check(form())
+    assert await door.knows(form(header))
+    if form is by_header_map:
+        in_text = form()
+        in_text.attributes.request.http.header_map.headers.add(key=header[0], value=header[1])
+        assert await door.knows(in_text)
+
+
+@pytest.mark.anyio
+async def test_an_answer_is_not_given_again_in_its_grace() -> None:
+    """For trouble alone is a session remembered longer: until then the authorization server is asked again."""
+    door = Door(Proxy(stale_seconds=100))
+    for _ in range(3):
+        await door.check(by_map())
+    door.proxy.upstream.good_for(300, jwt="h.second.s")
+    door.proxy.wait(61)
+    assert await door.bearer(by_map()) == "Bearer h.second.s"
+
+
+@every_form
+@pytest.mark.anyio
+async def test_nobody_s_requests_pass_as_such_each_time(form: Callable[..., CheckRequest]) -> None:
+    """What passes without a session rests on nothing, and is decided each time."""
+    door = Door(Proxy((replace(SHOP, rule=Rule(auth=Auth.OFF)),)))
+    for number in range(1, 4):
+        answer = CheckResponse.FromString(await door.check(form()))
+        assert "authorization" in answer.ok_response.headers_to_remove
+        assert door.decided == number
+
+
+@pytest.mark.anyio
+async def test_a_fault_at_once_is_a_refusal_that_is_logged() -> None:
+    """As one while waiting is."""
+    door = Door()
+
+    def fail(*_: object) -> Decision:
+        raise ValueError("of our own")
+
+    door.checks._desk.at_once = fail  # type: ignore[method-assign,assignment]
+    answer = CheckResponse.FromString(await door.check(by_map()))
+    assert answer.denied_response.status.code == 500
+    assert "internal_error" in door.log.getvalue()
+
+
+@pytest.mark.anyio
+async def test_nobody_waits_longer_than_the_gateway() -> None:
+    """The time the gateway will wait for is passed on."""
+    door = Door()
+    door.proxy.upstream.gate = asyncio.Event()
+    answer = door.checks.answer(by_map().SerializeToString(), 0.0)
+    assert not isinstance(answer, bytes)
+    async with asyncio.timeout(5):
+        assert CheckResponse.FromString(await answer).denied_response.status.code == 503
+    door.proxy.upstream.gate.set()
+
+
+def test_no_answer_is_kept_without_a_question_and_none_goes_by_time() -> None:
+    """Whatever cannot be read would get it; and how long an answer holds is for its session to say."""
+    clock = Clock(0.0)
+    lately, message = Lately([SHOP], clock), by_map().SerializeToString()
+    answer = Answer(Basis(b"key", UNENDING), Counted("shop", "grpc", "allow", ""), b"answer")
+    lately.keep(None, message, answer)
+    lately.keep(lately.question(message), message, answer)
+    clock.now = 1e9
+    assert (lately.get(None), lately.get(lately.question(message))) == (None, answer)
+
+
+class Held(str):
+    """A text that is heavy."""
+
+    __slots__ = ()
+
+    def __sizeof__(self) -> int:
+        return 1000
+
+
+@pytest.mark.parametrize("whole", [{Held("k"): 1}, {"k": Held("v")}, [Held("v")], (Held("v"),), frozenset({Held("v")})])
+def test_all_that_is_within_is_weighed(whole: object) -> None:
+    """Names as well as values, in whatever holds them."""
+    assert size_of(whole) >= 1000 + sys.getsizeof(whole)
+
+
+def test_a_session_is_weighed_with_its_scopes_audiences_and_marks() -> None:
+    """Each of them takes room."""
+    bare = UpstreamToken(bearer=Bearer("t"), expires_at=1.0)
+    for more in ({"scopes": frozenset({"s"})}, {"audiences": frozenset({"a"})}, {"session": KnownBy(("id",))}):
+        assert weight(replace(bare, **more)) >= weight(bare) + 80
+
+
+def test_claims_of_any_depth_are_weighed() -> None:
+    """However deep a reader of JSON goes: newer Pythons' go deeper than a function can call itself."""
+    deep: object = "x"
+    for _ in range(5000):
+        deep = [deep]
+    assert size_of({"claim": deep}) > 5000 * sys.getsizeof([])
