@@ -21,10 +21,14 @@ class Pair:
 
 
 class Authority:
-    """Signs certificates for 127.0.0.1 and localhost, and writes them to `folder`."""
+    """Signs certificates for 127.0.0.1 and localhost, and writes them to `folder`.
 
-    def __init__(self, folder: Path, name: str = "ca") -> None:
+    With `few_words` they lack much of what RFC 5280 asks for, like those of many an authority of one's own.
+    """
+
+    def __init__(self, folder: Path, name: str = "ca", *, few_words: bool = False) -> None:
         self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
+        self._few_words = few_words
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = self._build(self._name, self._key.public_key(), authority=True)
         self.certificate = folder / f"{name}.pem"
@@ -43,7 +47,7 @@ class Authority:
     def _build(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, authority: bool) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
@@ -53,12 +57,15 @@ class Authority:
             .not_valid_after(now + datetime.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(names, critical=False)
-            # Since 3.13 Python wants what RFC 5280 asks of certificates: what they are for, and whose key is whose.
-            .add_extension(_usage(authority=authority), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
         )
+        if not self._few_words:
+            issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+            builder = (
+                builder.add_extension(_usage(authority=authority), critical=True)
+                .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+                .add_extension(issuer, critical=False)
+            )
+        return builder.sign(self._key, hashes.SHA256())
 
 
 def _usage(*, authority: bool) -> x509.KeyUsage:
