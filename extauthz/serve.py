@@ -23,7 +23,6 @@ from extauthz.doors.operations import DRAINING, READY, Operations
 from extauthz.http_server import HttpServer
 from extauthz.metrics import Metrics
 from extauthz.oauth.issuer import Issuer
-from extauthz.oauth.key_ring import key_set
 from extauthz.revocations.source import build_revocations
 from extauthz.revocations.watch import LogWatch
 from extauthz.seat import Seat
@@ -82,8 +81,7 @@ class Proxy:
         desk = Desk(Authorizer(apps, memory, log, time.time, revocations=self._revocations), log, metrics)
         secret = http.shared_secret_file
         dialects = [ENVOY, FORWARD, NGINX, resolver.dialect(http.resolver_prefix)]
-        keys = published_keys(config)
-        public = {jwks.PATH: jwks.Jwks(key_set(keys))} if keys else {}
+        public = jwks.published(published_keys(config))
         application = doors(
             dialects,
             desk,

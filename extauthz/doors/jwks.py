@@ -1,11 +1,21 @@
 """Our public keys, for whoever verifies the JWTs we sign. They are no secret, and anybody may ask."""
 
+from collections.abc import Collection, Mapping
+
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from extauthz.oauth.key_ring import key_set
+from extauthz.oauth.signing_key import SigningKey
 
 PATH = "/.well-known/jwks.json"
 # How long a verifier may go without a new key; a rotation waits that long between its steps.
 MAX_AGE_SECONDS = 300
+
+
+def published(keys: Collection[SigningKey]) -> Mapping[str, ASGIApp]:
+    """What to serve, by path: nothing where there are no keys."""
+    return {PATH: Jwks(key_set(keys))} if keys else {}
 
 
 class Jwks:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from extauthz.build import published_keys
 from extauthz.config import Config
@@ -15,7 +15,6 @@ from extauthz.doors import jwks
 from extauthz.doors.operations import Operations
 from extauthz.http_server import HttpServer
 from extauthz.metrics import Metrics, Together
-from extauthz.oauth.key_ring import key_set
 from extauthz.telemetry import Log
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # where there is a choice, counters are not for a disk
@@ -40,8 +39,7 @@ class OperationsOfAll:
 
     def renew(self, config: Config) -> None:
         """Publish the keys of another configuration."""
-        keys = published_keys(config)
-        public: dict[str, ASGIApp] = {jwks.PATH: jwks.Jwks(key_set(keys))} if keys else {}
+        public = jwks.published(published_keys(config))
         self._application = Operations(self.together or Metrics(), self._state, public).application()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
