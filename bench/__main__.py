@@ -32,7 +32,9 @@ def main(quick: bool, only_inprocess: bool, out: Path) -> None:
         results.left_out.append("everything that needs a server, as it was asked to")
     else:
         calls = load.CALLS_OF_A_CONNECTION
-        of_servers(results, takes=15 if whole else 2, calls=calls if whole else calls // 4)
+        picture = of_servers(results, takes=15 if whole else 2, calls=calls if whole else calls // 4)
+        if whole and picture is not None:
+            PICTURE.write_text(picture)
         with world() as running:
             of_the_world(results, running, takes=7 if whole else 1)
     out.write_text(json.dumps(results.to_json(), indent=2) + "\n")
@@ -66,11 +68,11 @@ def of_sessions(results: Results, sessions: int) -> None:
     )
 
 
-def of_servers(results: Results, takes: int, calls: int) -> None:
-    """Each in a process of its own, on the same questions."""
+def of_servers(results: Results, takes: int, calls: int) -> str | None:
+    """Each in a process of its own, on the same questions. A picture of it, as SVG, if it could be had."""
     if not load.available():
         results.left_out.append(load.MISSING)
-        return
+        return None
     found = servers.measure(takes, calls)
     cpu = {name: figures["cpu_micros"] for name, figures in found.items()}
     results.numbers["fast_over_noop_zttp_cpu"] = cpu["fast"].over(cpu["noop zttp"])
@@ -79,8 +81,7 @@ def of_servers(results: Results, takes: int, calls: int) -> None:
     for name, figures in found.items():
         results.add(f"{name}: a Check", figures["cpu_micros"], "us CPU")
         results.add(f"{name}: Checks, as far as h2load leaves it a core", figures["per_second"], "per s")
-    medians = {name: figures.median for name, figures in cpu.items()}
-    PICTURE.write_text(plot.bars("CPU time of a Check", medians, "us"))
+    return plot.bars("CPU time of a Check", {name: figures.median for name, figures in cpu.items()}, "us")
 
 
 def of_the_world(results: Results, running: World, takes: int) -> None:

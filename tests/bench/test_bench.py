@@ -1,10 +1,12 @@
 """The benchmark programs run, and their results have the names that scripts follow."""
 
 import json
+import re
 from pathlib import Path
 
 from click.testing import CliRunner
 
+from bench import plot
 from bench.__main__ import main
 from bench.figures import Figures, in_turns
 from bench.results import NUMBERS, Results
@@ -48,3 +50,13 @@ def test_what_is_left_out_is_named() -> None:
     results = Results(left_out=["what needs a thing that is missing"])
     assert json.loads(json.dumps(results.to_json()))["two_workers_over_one"] is None
     assert "Left out: what needs a thing that is missing." in results.to_markdown()
+
+
+def test_a_line_has_a_point_for_each_figure() -> None:
+    """From zero up, the first at the left end and the last at the right, and each mark at its second."""
+    picture = plot.line("Memory", [50.0, 100.0, 0.0], "MiB", 600, [300.0])
+    points = re.findall(r"([\d.]+),([\d.]+)", re.findall(r'points="([^"]+)"', picture)[0])
+    (left, middle), (_, top), (right, bottom) = [(float(x), float(y)) for x, y in points]
+    assert bottom - middle == (bottom - top) / 2 > 0
+    assert f'x1="{(left + right) / 2:.1f}"' in picture
+    assert "600 s" in picture
