@@ -15,10 +15,10 @@ from typing import Protocol, assert_never
 from extauthz.cookies.access_token import AccessToken
 from extauthz.cookies.envelope import InvalidCookie
 from extauthz.cookies.marks import KnownBy
-from extauthz.decision import Allow, Basis, Credential, Decision, Deny, conclude, examine, let_through, refuse
+from extauthz.decision import Allow, Credential, Decision, Deny, conclude, examine, let_through, refuse
 from extauthz.memory import Memory, cache_key
 from extauthz.oauth.errors import AuthorizationServerError
-from extauthz.outcome import Fault, Outcome, Refused, UpstreamToken
+from extauthz.outcome import Basis, Fault, Outcome, Refused, UpstreamToken
 from extauthz.policy import OPAQUE, Policy
 from extauthz.reason import Reason
 from extauthz.request import Request

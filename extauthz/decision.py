@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from extauthz.cookies.header import AmbiguousCookie
-from extauthz.outcome import Fault, Outcome, Refused, UpstreamToken
+from extauthz.outcome import Basis, Fault, Outcome, Refused, UpstreamToken
 from extauthz.policy import JWT, OPAQUE, Auth, BearerMode, Policy, Rule
 from extauthz.reason import ANSWERS, Reason
 from extauthz.request import Request
@@ -33,14 +33,6 @@ class Passage(StrEnum):
     AUTH_OFF = "auth_off"
     PREFLIGHT = "preflight"
     DRY_RUN = "dry_run"  # it would have been refused
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What a decision rests on: the credential `key` is remembered as `token`."""
-
-    key: bytes = field(repr=False)
-    token: UpstreamToken = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,14 @@ class UpstreamToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """What a decision rests on: the credential `key` is remembered as `token`."""
+
+    key: bytes = field(repr=False)
+    token: UpstreamToken = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The credential does not serve. `detail`: which check failed, in our own words."""
 

@@ -4,8 +4,9 @@ import time
 from collections.abc import Sequence
 
 from extauthz.authorizer import Authorizer, Pending
-from extauthz.decision import Allow, Basis, Decision, Deny
+from extauthz.decision import Allow, Decision, Deny
 from extauthz.metrics import Counted, Metrics
+from extauthz.outcome import Basis
 from extauthz.policy import Policy
 from extauthz.request import Request
 from extauthz.telemetry import Log

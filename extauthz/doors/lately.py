@@ -15,9 +15,9 @@ from google.protobuf.message import DecodeError
 from extauthz._pb.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from extauthz._pb.token_handler.question_pb2 import Question
 from extauthz.cache import Cache, size_of
-from extauthz.decision import Basis
 from extauthz.memory import weight
 from extauthz.metrics import Counted
+from extauthz.outcome import Basis
 from extauthz.policy import Policy
 from extauthz.rules.cors import ASKED_HEADERS, ASKED_METHOD
 from extauthz.rules.csrf import CSRF_HEADER
@@ -54,7 +54,6 @@ class Lately:
         self._identities = tuple(policy.identity for policy in policies if policy.identity.claims)
         self._paths_differ = any(policy.routes for policy in policies)
         self._answers: Cache[Answer] = Cache(max_entries=MAX_ANSWERS, max_bytes=MAX_BYTES, clock=clock)
-        self.get, self.drop = self._answers.get, self._answers.drop
 
     def question(self, message: bytes) -> Hashable:
         """All that counts of a CheckRequest; None when it is refused whatever else it says."""
@@ -72,6 +71,14 @@ class Lately:
             return counts
         path_counts = self._paths_differ or not context.keys() <= NO_RULE
         return counts, http.path.partition("?")[0] if path_counts else None, frozenset(context.items())
+
+    def get(self, question: Hashable) -> Answer | None:
+        """What was answered to it, if that is still kept."""
+        return self._answers.get(question)
+
+    def drop(self, question: Hashable) -> None:
+        """Keep that answer no longer."""
+        self._answers.drop(question)
 
     def keep(self, question: Hashable, message: bytes, answer: Answer) -> None:
         """Give `answer` again, unless names in `message` are not what they seem."""

@@ -22,7 +22,7 @@ from extauthz.authorizer import Pending
 from extauthz.cache import size_of
 from extauthz.config import LogConfig
 from extauthz.cookies.marks import KnownBy
-from extauthz.decision import Basis, Credential, Decision, conclude, examine
+from extauthz.decision import Credential, Decision, conclude, examine
 from extauthz.doors import messages
 from extauthz.doors.checks import Checks
 from extauthz.doors.desk import Desk
@@ -30,7 +30,7 @@ from extauthz.doors.lately import MAX_ANSWERS, MAX_BYTES, READ, Answer, Lately
 from extauthz.identity import IdentityHeaders
 from extauthz.memory import weight
 from extauthz.metrics import Counted, Metrics
-from extauthz.outcome import Bearer, UpstreamToken
+from extauthz.outcome import Basis, Bearer, UpstreamToken
 from extauthz.policy import Auth, Cors, Policy, Route, Rule
 from extauthz.request import Request
 from extauthz.telemetry import Log, logger
